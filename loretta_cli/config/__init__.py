@@ -1,0 +1,49 @@
+"""WHAT was asked: the settings of a run as pure data, from recipe, ``--set`` and flags, all checked.
+
+This room knows no model and no tensor: it imports pydantic and PyYAML, :mod:`loretta_cli.registry` and
+:mod:`loretta_cli.errors`, and never torch, transformers, datasets or peft. The command line imports it
+inside its commands, so that ``loretta --help`` stays fast.
+"""
+
+from __future__ import annotations
+
+from loretta_cli.config.loading import (
+    LoadedConfig,
+    contradictions,
+    load_config,
+    read_run_config,
+    write_config,
+)
+from loretta_cli.config.recipes import find_recipe, recipe_name, recipes_folder, shipped_recipes
+from loretta_cli.config.schema import (
+    AdapterSettings,
+    ColumnSettings,
+    Config,
+    DataSettings,
+    ModelSettings,
+    OutputSettings,
+    TaskSettings,
+    TrainingSettings,
+    setting_fields,
+)
+
+__all__ = [
+    "AdapterSettings",
+    "ColumnSettings",
+    "Config",
+    "DataSettings",
+    "LoadedConfig",
+    "ModelSettings",
+    "OutputSettings",
+    "TaskSettings",
+    "TrainingSettings",
+    "contradictions",
+    "find_recipe",
+    "load_config",
+    "read_run_config",
+    "recipe_name",
+    "recipes_folder",
+    "setting_fields",
+    "shipped_recipes",
+    "write_config",
+]

@@ -1,0 +1,99 @@
+"""The kinds of values that settings take: limits, tolerated spellings, and their names in messages.
+
+Imports pydantic only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_core import PydanticCustomError
+
+OWN_SENTENCE = "own_sentence"
+"""Type of the pydantic errors whose message is already the sentence that the user reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expects:
+    """How an error message names what a setting takes; stands in ``Annotated`` and validates nothing.
+
+    Args:
+        one: One value, with its article ("a whole number above 0").
+        many: Several of them, without an article ("whole numbers above 0").
+    """
+
+    one: str
+    many: str = ""
+
+
+def _not_in_this_version(sentence: str, hint: str) -> PydanticCustomError:
+    """An error that says ``sentence`` and nothing else."""
+    return PydanticCustomError(
+        OWN_SENTENCE, "{sentence}", {"sentence": sentence, "hint": hint, "whole": True}
+    )
+
+
+def refuse_quantization(value: object) -> object:
+    """Refuse every quantised base, in one known sentence."""
+    if value is not None:
+        raise _not_in_this_version(
+            "quantised bases are not part of this version", "Leave model.quantization out, or set it to null."
+        )
+    return value
+
+
+def refuse_zeroth_order(value: object) -> object:
+    """Refuse ``zo`` in one known sentence, and leave other words to the list of choices."""
+    if value == "zo":
+        raise _not_in_this_version(
+            "zeroth-order training is not part of this version", "Use training.gradient backprop."
+        )
+    return value
+
+
+def _number(value: object) -> object:
+    # Python counts True as 1; nobody means that by `seed: true`.
+    if isinstance(value, bool):
+        raise ValueError("a boolean is not a number")
+    return value
+
+
+def _whole_number(value: object) -> object:
+    # YAML 1.1 reads 1e3 as text. Only then by way of float, which would round a long integer.
+    if isinstance(value, str) and "e" in value.lower():
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        return int(number) if number.is_integer() else value
+    return _number(value)
+
+
+_Whole = BeforeValidator(_whole_number)
+_Number = BeforeValidator(_number)
+
+Text = Annotated[str, StringConstraints(min_length=1), Expects("text", "texts")]
+Count = Annotated[int, _Whole, Field(gt=0), Expects("a whole number above 0", "whole numbers above 0")]
+LayerIndex = Annotated[
+    int, _Whole, Field(ge=0), Expects("a whole number of 0 or more", "whole numbers of 0 or more")
+]
+Length = Annotated[int, _Whole, Field(ge=8), Expects("a whole number of 8 or more")]
+# numpy's and transformers' generators take 32 bits.
+Seed = Annotated[int, _Whole, Field(ge=0, lt=2**32), Expects("a whole number from 0 to 4294967295")]
+Positive = Annotated[float, _Number, Field(gt=0), Expects("a number above 0")]
+NotNegative = Annotated[float, _Number, Field(ge=0), Expects("a number of 0 or more")]
+Share = Annotated[float, _Number, Field(gt=0, lt=1), Expects("a number above 0 and below 1")]
+Dropout = Annotated[float, _Number, Field(ge=0, lt=1), Expects("a number of 0 or more and below 1")]
+Warmup = Annotated[
+    float,
+    _Number,
+    Field(ge=0),
+    Expects("a share of the steps (0 or more, below 1) or a whole number of steps"),
+]
+ShapeName = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,8}x[1-9][0-9]{0,8}$")]
+ModeShapes = Annotated[
+    dict[ShapeName, Annotated[list[Count], Field(min_length=1)]],
+    Expects("INxOUT with a list of whole numbers above 0 each, such as {768x64: [8, 8, 12, 8, 8]}"),
+]

@@ -1,0 +1,206 @@
+"""From a recipe, ``--set`` options and flags to one checked ``Config``, and a run's config to and from disk.
+
+A flag wins over ``--set``, which wins over the recipe, which wins over the default. All faults are
+reported together. Imports the rest of this room, pydantic and PyYAML.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from loretta_cli.config.faults import Fault, Given, config_error, unknown_key, value_faults
+from loretta_cli.config.recipes import recipe_name
+from loretta_cli.config.schema import Config, section_keys, setting_fields
+from loretta_cli.config.wording import shown, takes_text
+from loretta_cli.config.yaml_files import parse_yaml, read_mapping
+from loretta_cli.errors import ConfigError, OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NULLS = ("null", "Null", "NULL", "~")
+# Opening characters of quoted text, lists, mappings and tags.
+_YAML_OPENINGS = ("'", '"', "[", "{", "!")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A checked config and where its values were given.
+
+    Args:
+        config: The settings.
+        origins: "recipe NAME", "--set" or "flag" for the dotted key of every given value; a key that is
+            missing has its default.
+    """
+
+    config: Config
+    origins: dict[str, str]
+
+
+class _Values:
+    """Given values by dotted key, later ones over earlier ones, and the faults met on the way."""
+
+    def __init__(self) -> None:
+        self.given: dict[str, Given] = {}
+        self.faults: list[Fault] = []
+
+    def place(self, key: str, value: object, origin: str) -> None:
+        """Note one value; a mapping for a group of settings is taken apart."""
+        if key in setting_fields():
+            value = os.fspath(value) if isinstance(value, os.PathLike) else value
+            self.given[key] = Given(value, origin)
+        elif key not in section_keys():
+            self.faults.append(unknown_key(key, origin))
+        elif isinstance(value, Mapping):
+            self.place_all(value, origin, prefix=f"{key}.")
+        elif value is not None:  # a heading whose lines are all commented out is nothing wrong
+            wanted = "expected a section with settings below it"
+            self.faults.append(Fault(f"{key}: found {shown(value)} ({origin}), {wanted}"))
+
+    def place_all(self, mapping: Mapping[Any, object], origin: str, *, prefix: str = "") -> None:
+        """Note all values of a mapping as YAML gives it."""
+        for name, value in mapping.items():
+            key = f"{prefix}{name}"
+            known = key in setting_fields() or key in section_keys()
+            if known and "." in str(name):
+                nested = " ".join(f"{part}:" for part in key.split("."))
+                self.faults.append(
+                    Fault(f"{key}: a key with dots ({origin})", f"Write it nested, indented: {nested}")
+                )
+            else:
+                self.place(key, value, origin)
+
+    def place_override(self, override: str) -> None:
+        """Note ``key.path=value``, the value in YAML."""
+        key, equals, text = (part.strip() for part in override.partition("="))
+        if not equals or not key or not text:
+            lacks = "'='" if not equals else "a key before '='" if not key else "a value after '='"
+            advice = "Write null to take back a value." if key and equals else ""
+            self.faults.append(Fault(f"--set {override!r} lacks {lacks}, expected key.path=value", advice))
+            return
+        try:
+            self.place(key, _override_value(key, text), "--set")
+        except ConfigError as error:
+            self.faults.append(Fault(error.message.removesuffix("."), error.hint))
+
+    def config(self) -> Config:
+        """The checked config.
+
+        Raises:
+            ConfigError: With every fault, those noted before included.
+        """
+        nested: dict[str, Any] = {}
+        for key, given in self.given.items():
+            *groups, name = key.split(".")
+            group = nested
+            for part in groups:
+                group = group.setdefault(part, {})
+            group[name] = given.value
+        try:
+            config = Config.model_validate(nested)
+        except ValidationError as error:
+            raise config_error(self.faults + value_faults(error, self.given)) from None
+        if self.faults:
+            raise config_error(self.faults)
+        return config
+
+
+def _override_value(key: str, text: str) -> object:
+    """The value in ``key=text``: as it stands for a setting that takes text, else as YAML reads it."""
+    field = setting_fields().get(key)
+    is_plain = not text.startswith(_YAML_OPENINGS) and text not in _NULLS
+    if field is not None and takes_text(field) and is_plain:
+        return text
+    return parse_yaml(text, f"--set {key}")
+
+
+def load_config(
+    recipe: Path | None = None, flags: Mapping[str, object] | None = None, overrides: Sequence[str] = ()
+) -> LoadedConfig:
+    """The config that a recipe, flags and ``--set`` options ask for together.
+
+    Args:
+        recipe: A YAML file, or None.
+        flags: Values by dotted key; None means that the flag was not given.
+        overrides: ``key.path=value`` each, the value in YAML; a later one wins.
+
+    Raises:
+        ConfigError: With every fault, each with its key and where it was given.
+    """
+    values = _Values()
+    if recipe is not None:
+        values.place_all(read_mapping(recipe, "recipe"), f"recipe {recipe_name(recipe)}")
+    for override in overrides:
+        values.place_override(override)
+    for key, value in (flags or {}).items():
+        if value is not None:
+            values.place(key, value, "flag")
+    config = values.config()
+    return LoadedConfig(config, {key: given.origin for key, given in values.given.items()})
+
+
+def read_run_config(path: Path) -> Config:
+    """The config that a run was made with.
+
+    Args:
+        path: The ``config.yaml`` in the run's folder.
+
+    Raises:
+        ConfigError: If it is missing or has been damaged.
+    """
+    values = _Values()
+    values.place_all(read_mapping(path, "run config"), f"run config {path}")
+    return values.config()
+
+
+def write_config(config: Config, path: Path) -> None:
+    """Write every setting of ``config`` as YAML, in the schema's order; ``path`` is never half written.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(text, encoding="utf-8", newline="\n")
+        unfinished.replace(path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise OutputError(
+            f"The config cannot be written to {path}: {error.strerror or error}.",
+            hint="Check that the folder exists and that you may write to it.",
+        ) from error
+
+
+def contradictions(saved: Config, asked: LoadedConfig) -> list[str]:
+    """What is asked for now and differs from the run, a sentence each.
+
+    Left out are values that leave the choice to the run (``None``, "auto"), and ``output.dir``, which
+    says where the run lies: its folder may have been moved.
+
+    Args:
+        saved: The run's config.
+        asked: What recipe, flags and ``--set`` say now; only given values count.
+    """
+    sentences = []
+    for key in setting_fields():
+        origin = asked.origins.get(key)
+        old, new = _value_at(saved, key), _value_at(asked.config, key)
+        if origin is None or key == "output.dir" or new in (None, "auto") or old == new:
+            continue
+        place = f"in {origin}" if origin.startswith("recipe") else "on the command line"
+        sentences.append(f"{key} is {shown(old)} in the run and {shown(new)} {place}")
+    return sentences
+
+
+def _value_at(config: Config, key: str) -> object:
+    value: object = config
+    for part in key.split("."):
+        value = getattr(value, part)
+    return value

@@ -1,0 +1,248 @@
+"""The settings of a run as pydantic models: names, types, limits and defaults, nothing else.
+
+What a setting left at ``None`` becomes (the preset's rank, the task's columns) is decided later, by the
+rooms that know. Imports pydantic and the kinds of values; no torch, transformers, datasets or peft.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from math import prod
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
+
+from loretta_cli.config.kinds import (
+    OWN_SENTENCE,
+    Count,
+    Dropout,
+    Expects,
+    LayerIndex,
+    Length,
+    ModeShapes,
+    NotNegative,
+    Positive,
+    Seed,
+    Share,
+    Text,
+    Warmup,
+    refuse_quantization,
+    refuse_zeroth_order,
+)
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+
+class _Settings(BaseModel):
+    """A group of settings: unknown keys are refused, values never change, numbers are finite."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ModelSettings(_Settings):
+    """The base model: which one, and how it is loaded."""
+
+    name: Text | None = Field(default=None, description="Hub id, local folder, or a bundled name.")
+    revision: Text | None = Field(default=None, description="Branch, tag or commit of the hub id.")
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Number type of the base weights; auto chooses by device."
+    )
+    quantization: Annotated[None, BeforeValidator(refuse_quantization), Expects("nothing")] = Field(
+        default=None, description="Reserved: quantised bases are not part of this version."
+    )
+    trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the model.")
+
+
+class AdapterSettings(_Settings):
+    """The adapter: method, size and place. ``None`` means: from the preset."""
+
+    method: Text = Field(
+        default="rep", description="Adapter method: rep, adp, or a PEFT method such as lora."
+    )
+    preset: Literal["auto", "paper", "standard", "lean"] = Field(
+        default="auto", description="Named set of adapter settings; auto chooses by model."
+    )
+    tt_rank: Count | Annotated[list[Count], Field(min_length=1)] | None = Field(
+        default=None, description="Tensor-train rank: one number, or one per inner bond."
+    )
+    bottleneck: Count | None = Field(default=None, description="Inner width of the adapter (r of rep).")
+    alpha: Positive | None = Field(default=None, description="Scale of the update: alpha / bottleneck.")
+    target_modules: Text | Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="Names of the adapted modules, or one regular expression."
+    )
+    exclude_modules: Text | list[Text] | None = Field(
+        default=None, description="Names of modules left alone, or one regular expression."
+    )
+    mode_shapes: ModeShapes | None = Field(
+        default=None, description="Tensor-train modes of a matrix, by its size INxOUT."
+    )
+    head: Literal["tt", "dense", "frozen"] | None = Field(
+        default=None, description="Classifier head: tensor-train, dense and trained, or frozen."
+    )
+    bias: bool | None = Field(default=None, description="Whether adapter layers have trained biases.")
+    train_norms: bool | None = Field(default=None, description="Whether the layer norms are trained too.")
+    placement: Literal["sublayer", "mlp"] | None = Field(
+        default=None, description="Where adp sits: after each sublayer's output, or on the MLP projections."
+    )
+    activation: Literal["relu", "gelu", "silu", "tanh"] | None = Field(
+        default=None, description="Function between the two projections of adp."
+    )
+    dropout: Dropout | None = Field(default=None, description="Share of adapter inputs dropped in training.")
+    init: Literal["zero", "noise-reduction"] | None = Field(
+        default=None, description="Start of the cores: zero update, or the paper's noise reduction (rep)."
+    )
+    layers_to_transform: LayerIndex | Annotated[list[LayerIndex], Field(min_length=1)] | None = Field(
+        default=None, description="Layer numbers, from 0, that get adapters; unset means all."
+    )
+
+    @field_validator("mode_shapes")
+    @classmethod
+    def _modes_multiply_to_the_size(cls, shapes: dict[str, list[int]] | None) -> dict[str, list[int]] | None:
+        wrong = []
+        for name, modes in (shapes or {}).items():
+            rows, columns = (int(size) for size in name.split("x"))
+            if prod(modes) != rows * columns:
+                wrong.append(
+                    f"the modes {modes} of {name} multiply to {prod(modes)}, "
+                    f"expected {rows} x {columns} = {rows * columns}"
+                )
+        if wrong:
+            raise PydanticCustomError(OWN_SENTENCE, "{sentence}", {"sentence": "; ".join(wrong)})
+        return shapes
+
+
+class TaskSettings(_Settings):
+    """The task."""
+
+    name: Text | None = Field(
+        default=None, description="Task name; classification is your own labelled text."
+    )
+    form: Literal["auto", "classification", "prompt"] = Field(
+        default="auto", description="Classifier head, or a prompt answered by the language model."
+    )
+
+
+class ColumnSettings(_Settings):
+    """Which columns of the data hold what."""
+
+    text: Text | None = Field(default=None, description="Column with the text.")
+    text_pair: Text | None = Field(default=None, description="Column with the second text, if any.")
+    label: Text | None = Field(default=None, description="Column with the label.")
+
+
+class DataSettings(_Settings):
+    """The rows to train and validate on."""
+
+    source: Text | None = Field(default=None, description="Folder, file, hub id, or a bundled name.")
+    columns: ColumnSettings = Field(
+        default_factory=ColumnSettings, description="Column names of your own data."
+    )
+    labels: Annotated[list[Text], Expects("a list of two or more different texts")] | None = Field(
+        default=None, description="All labels in order; unset means those found in the training rows."
+    )
+    train_rows: Count | None = Field(default=None, description="Most training rows used; unset means all.")
+    validation_rows: Count | None = Field(
+        default=None, description="Most validation rows used; unset means all."
+    )
+    validation_fraction: Share = Field(
+        default=0.1, description="Share of the rows held out when the data has no validation split."
+    )
+    max_length: Length | None = Field(default=None, description="Most tokens of a row; longer rows are cut.")
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: list[str] | None) -> list[str] | None:
+        if labels is not None and (len(labels) < 2 or len(set(labels)) != len(labels)):
+            raise ValueError("labels repeat or are too few")
+        return labels
+
+
+class TrainingSettings(_Settings):
+    """How the adapter is trained."""
+
+    gradient: Annotated[Literal["backprop"], BeforeValidator(refuse_zeroth_order)] = Field(
+        default="backprop", description="Where gradients come from."
+    )
+    epochs: Positive | None = Field(default=None, description="Passes over the training rows.")
+    max_steps: Count | None = Field(default=None, description="Optimizer steps; wins over epochs.")
+    learning_rate: Positive | None = Field(default=None, description="Peak step size of the optimizer.")
+    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
+        default="linear", description="Course of the learning rate after the warm-up."
+    )
+    warmup: Warmup = Field(default=0.06, description="Below 1: share of all steps; 1 or more: steps.")
+    weight_decay: NotNegative = Field(default=0.01, description="Decoupled weight decay.")
+    batch_size: Count = Field(default=16, description="Training rows in one forward pass.")
+    evaluation_batch_size: Count = Field(default=64, description="Validation rows in one forward pass.")
+    gradient_accumulation: Count = Field(default=1, description="Forward passes summed into one step.")
+    gradient_checkpointing: bool = Field(
+        default=False, description="Recompute activations in the backward pass to save memory."
+    )
+    optimizer: Literal["adamw", "adamw_fused", "adafactor", "sgd"] = Field(
+        default="adamw", description="Optimizer of the trained parameters."
+    )
+    max_grad_norm: NotNegative = Field(
+        default=1.0, description="Gradient norm is cut to this; 0 means never."
+    )
+    seed: Seed = Field(default=0, description="Seed of the start values, the order of rows and the dropout.")
+    evaluate_every: Count | None = Field(
+        default=None, description="Steps between evaluations; unset means once an epoch."
+    )
+    early_stopping: Count | None = Field(
+        default=None, description="Stop after this many evaluations without improvement."
+    )
+    log_every: Count = Field(default=10, description="Steps between two lines of metrics.")
+
+    @field_validator("warmup")
+    @classmethod
+    def _warmup_steps_are_whole(cls, warmup: float) -> float:
+        if warmup >= 1 and not warmup.is_integer():
+            raise ValueError("neither a share nor whole steps")
+        return warmup
+
+
+class OutputSettings(_Settings):
+    """Where the run is written."""
+
+    dir: Text | None = Field(default=None, description="Run folder; unset means a new one under runs/.")
+
+
+class Config(_Settings):
+    """Everything that was asked for, as plain data."""
+
+    model: ModelSettings = Field(default_factory=ModelSettings, description="The base model.")
+    adapter: AdapterSettings = Field(default_factory=AdapterSettings, description="The adapter.")
+    task: TaskSettings = Field(default_factory=TaskSettings, description="The task.")
+    data: DataSettings = Field(default_factory=DataSettings, description="The rows.")
+    training: TrainingSettings = Field(default_factory=TrainingSettings, description="The training.")
+    output: OutputSettings = Field(default_factory=OutputSettings, description="Where the run is written.")
+
+
+@cache
+def section_keys() -> tuple[str, ...]:
+    """Dotted keys of all groups of settings, in the order of the schema (``model`` … ``data.columns``)."""
+    return tuple(key for key, field in _walk(Config) if _group(field) is not None)
+
+
+@cache
+def setting_fields() -> dict[str, FieldInfo]:
+    """Every single setting by its dotted key, in the order of the schema."""
+    return {key: field for key, field in _walk(Config) if _group(field) is None}
+
+
+def _walk(group: type[BaseModel], prefix: str = "") -> list[tuple[str, FieldInfo]]:
+    """All fields of ``group`` and below, each with its dotted key."""
+    found: list[tuple[str, FieldInfo]] = []
+    for name, field in group.model_fields.items():
+        found.append((prefix + name, field))
+        inner = _group(field)
+        if inner is not None:
+            found += _walk(inner, f"{prefix}{name}.")
+    return found
+
+
+def _group(field: FieldInfo) -> type[BaseModel] | None:
+    """The model that ``field`` holds, or None if it is a single setting."""
+    kind = field.annotation
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None

@@ -1,0 +1,96 @@
+"""The reporter behind ``--json``: stdout holds exactly one JSON document, on failure too.
+
+Imports only :mod:`report.plain`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from loretta_cli.report.plain import PlainReporter
+
+if TYPE_CHECKING:
+    from loretta_cli.errors import LorettaError
+
+SCHEMA_VERSION = 1
+
+
+class JsonReporter(PlainReporter):
+    """Writes the result as one JSON document and talks on stderr as :class:`PlainReporter` does.
+
+    Args:
+        stdout: Where the document goes; the process's own stdout if None.
+        stderr: Where everything else goes; the process's own stderr if None.
+
+    """
+
+    _is_written = False
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write nothing: the document holds the same facts."""
+
+    def line(self, text: str) -> None:
+        """Write nothing: the document holds the same facts."""
+
+    def next_commands(self, commands: Sequence[str]) -> None:
+        """Write nothing: they are for people."""
+
+    def result(self, payload: Mapping[str, object]) -> None:
+        """Write the document: ``payload`` and ``schema_version``.
+
+        Raises:
+            RuntimeError: If the document is written already.
+            TypeError: If a value has no JSON form.
+
+        """
+        if self._is_written:
+            raise RuntimeError("The JSON document is written already; a command has one result.")
+        document = json_ready({**payload, "schema_version": SCHEMA_VERSION})
+        # ASCII escapes, so that no locale can spoil the document; built in full before a byte goes out.
+        text = json.dumps(document, indent=2, allow_nan=False)
+        self._is_written = True
+        self._stdout.write(text + "\n")
+
+    def failure(self, error: LorettaError) -> None:
+        """Write the error to stderr, and as the document unless one is written already."""
+        super().failure(error)
+        if not self._is_written:
+            facts = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
+            self.result({"error": facts})
+
+
+def json_ready(value: object) -> object:
+    """``value`` in types that JSON has.
+
+    Args:
+        value: Numbers (numpy's and torch's scalars too), text, paths, enums, dataclasses, mappings and
+            sequences of these.
+
+    Returns:
+        The same with NaN and infinities as None and paths as text; an unknown type is left as it is.
+
+    """
+    if isinstance(value, Enum):
+        return json_ready(value.value)
+    if value is None or isinstance(value, str | int):
+        return value
+    if isinstance(value, float):
+        # float() also turns numpy.float64, a subclass, into the builtin.
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, PurePath):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return json_ready(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset):
+        return [json_ready(item) for item in value]
+    if hasattr(value, "tolist"):
+        return json_ready(value.tolist())
+    return value

@@ -1,0 +1,121 @@
+"""The reporter for pipes, log files and CI: plain lines, no control characters, no redrawing.
+
+Each logged or evaluated event is one ``key=value`` line whose keys are stable. Imports only
+:mod:`report.formatting`.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, TextIO
+
+from loretta_cli.report.formatting import (
+    align_table,
+    clean,
+    compact_number,
+    one_line,
+    tolerate_any_character,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loretta_cli.errors import LorettaError
+
+
+class PlainReporter:
+    """Lines that a person can read and ``grep`` can find.
+
+    Args:
+        stdout: Where results go; the process's own stdout if None.
+        stderr: Where everything else goes; the process's own stderr if None.
+
+    """
+
+    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self._stdout = tolerate_any_character(stdout or sys.stdout)
+        self._stderr = tolerate_any_character(stderr or sys.stderr)
+        self._started_at: float | None = None
+        self._step = 0
+
+    def header(self, title: str, facts: Mapping[str, str]) -> None:
+        """Write the title, then one indented line a fact."""
+        self._say(one_line(title))
+        width = max(map(len, facts), default=0)
+        for name, value in facts.items():
+            self._say(f"  {name:<{width}}  {one_line(value)}")
+
+    def note(self, message: str) -> None:
+        """Write the message."""
+        self._say(message)
+
+    def warn(self, message: str) -> None:
+        """Write the message after "warning:"."""
+        self._say(f"warning: {message}")
+
+    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+        """Write how many steps there are."""
+        self._started_at = time.monotonic()
+        self._step = first_step
+        resumed = f", going on after step {first_step}" if first_step else ""
+        self._say(f"training: {total_steps} steps{resumed}")
+
+    def progress(self, step: int) -> None:
+        """Write nothing: a log file wants a line an interval, not a line a step."""
+        self._step = step
+
+    def logged(self, step: int, values: Mapping[str, float]) -> None:
+        """Write ``step=10 loss=0.6931 learning_rate=0.001``."""
+        self._say(" ".join([f"step={step}", *_pairs(values)]))
+
+    def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
+        """Write ``step=32 split=validation accuracy=0.81 loss=0.41 best=true``."""
+        best = f"best={'true' if is_best else 'false'}"
+        self._say(" ".join([f"step={step}", "split=validation", *_pairs(values), best]))
+
+    def training_ended(self) -> None:
+        """Write the last step and the time taken, once."""
+        if self._started_at is None:
+            return
+        seconds = time.monotonic() - self._started_at
+        self._started_at = None
+        self._say(f"training ended: step={self._step} seconds={seconds:.1f}")
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Write an aligned table."""
+        lines = align_table(columns, rows)
+        self._tell("\n".join([one_line(title), *lines] if title else lines))
+
+    def line(self, text: str) -> None:
+        """Write the text."""
+        self._tell(text)
+
+    def next_commands(self, commands: Sequence[str]) -> None:
+        """Write the commands, indented, after "Next:"."""
+        if commands:
+            self._tell("\n".join(["Next:", *(f"  {command}" for command in commands)]))
+
+    def result(self, payload: Mapping[str, object]) -> None:
+        """Write nothing: the same facts came as tables and lines."""
+
+    def failure(self, error: LorettaError) -> None:
+        """Write the error, then its hint."""
+        self.training_ended()
+        self._say(f"error: {error.message}")
+        if error.hint:
+            self._say(f"hint: {error.hint}")
+
+    def _say(self, text: str) -> None:
+        """One message to stderr."""
+        self._stderr.write(clean(text) + "\n")
+        self._stderr.flush()
+
+    def _tell(self, text: str) -> None:
+        """One result to stdout."""
+        self._stdout.write(clean(text) + "\n")
+
+
+def _pairs(values: Mapping[str, float]) -> list[str]:
+    """``name=value`` for each value, in the order given."""
+    return [f"{name}={compact_number(value)}" for name, value in values.items()]

@@ -1,0 +1,53 @@
+"""A reporter that says nothing: for library use, and for every process but the first of a distributed run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from loretta_cli.errors import LorettaError
+
+
+class SilentReporter:
+    """Takes every event of :class:`~loretta_cli.report.protocol.Reporter` and does nothing."""
+
+    def header(self, title: str, facts: Mapping[str, str]) -> None:
+        """Do nothing."""
+
+    def note(self, message: str) -> None:
+        """Do nothing."""
+
+    def warn(self, message: str) -> None:
+        """Do nothing."""
+
+    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+        """Do nothing."""
+
+    def progress(self, step: int) -> None:
+        """Do nothing."""
+
+    def logged(self, step: int, values: Mapping[str, float]) -> None:
+        """Do nothing."""
+
+    def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
+        """Do nothing."""
+
+    def training_ended(self) -> None:
+        """Do nothing."""
+
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Do nothing."""
+
+    def line(self, text: str) -> None:
+        """Do nothing."""
+
+    def next_commands(self, commands: Sequence[str]) -> None:
+        """Do nothing."""
+
+    def result(self, payload: Mapping[str, object]) -> None:
+        """Do nothing."""
+
+    def failure(self, error: LorettaError) -> None:
+        """Do nothing."""

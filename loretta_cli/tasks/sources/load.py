@@ -1,0 +1,86 @@
+"""Decides what a data source is and reads it. Imports the other files of this folder."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loretta_cli.errors import DataError
+from loretta_cli.tasks.sources.bundled import PREFIX, load_bundled
+from loretta_cli.tasks.sources.files import SUFFIXES, load_file, load_folder
+from loretta_cli.tasks.sources.hub import is_hub_id, load_hub
+from loretta_cli.tasks.sources.text import unreadable
+
+if TYPE_CHECKING:
+    from loretta_cli.tasks.sources.rows import Splits
+
+EXPECTED = (
+    "Give a folder with train and validation files, one data file, bundled:NAME, or a hub data set such as "
+    "org/name."
+)
+
+
+def load_splits(source: str, *, validation_fraction: float, seed: int, hub_id_allowed: bool = True) -> Splits:
+    """Read a data source.
+
+    Args:
+        source: A folder with train, validation and perhaps test files; one file, of which a share is
+            held out; ``bundled:NAME``; or a hub data set, ``org/name`` or ``org/name:config``. What
+            exists on disk wins; what looks like a path is never looked up on the hub.
+        validation_fraction: The share of rows to hold out where there is no validation split.
+        seed: Chooses which rows are held out.
+        hub_id_allowed: False refuses the look-up on the hub.
+
+    Returns:
+        Train, validation and test rows; only test may be empty.
+
+    Raises:
+        DataError: If the source does not exist, cannot be read, or has a fault.
+
+    """
+    if not source.strip():
+        raise DataError("The data source is empty.", hint=EXPECTED)
+    if source.startswith(PREFIX):
+        return load_bundled(source)
+    path = Path(os.path.expanduser(source))
+    mode = _mode(path, source)
+    if mode is None:
+        if not hub_id_allowed or _looks_like_path(source, path) or not is_hub_id(source):
+            raise DataError(f"{source}: no such file or folder.", hint=_nearest(path) or EXPECTED)
+        return load_hub(source, validation_fraction=validation_fraction, seed=seed)
+    if stat.S_ISDIR(mode):
+        return load_folder(path, source)
+    return load_file(path, source, validation_fraction=validation_fraction, seed=seed)
+
+
+def _mode(path: Path, source: str) -> int | None:
+    """Tell what kind of thing lies at ``path``: its mode, or None where nothing lies there."""
+    try:
+        return path.stat().st_mode
+    except PermissionError as error:
+        raise unreadable(source, error) from error
+    except (OSError, ValueError):
+        # ValueError: a NUL character; OSError also stands for a name too long to exist.
+        return None
+
+
+def _looks_like_path(source: str, path: Path) -> bool:
+    return (
+        source.startswith((".", "/", "~"))
+        or "\\" in source
+        or path.suffix.lower() in SUFFIXES
+        or ("/" in source and os.path.isdir(path.parent))
+    )
+
+
+def _nearest(path: Path) -> str:
+    """Hint at the most similar name in the same folder, or return an empty string."""
+    try:
+        names = os.listdir(path.parent)
+    except (OSError, ValueError):
+        return ""
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    return f"Did you mean {os.path.join(path.parent, near[0])}?" if near else ""

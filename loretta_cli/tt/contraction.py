@@ -1,0 +1,49 @@
+"""Contracting the cores of a train, in plain torch.
+
+TensorLy reconstructs the same matrix (the tests hold the two equal) but only through a process-wide
+choice of back end; ``forward`` must not depend on that, nor stop ``torch.compile``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+
+def contract_left(cores: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Contract cores that begin with rank 1.
+
+    Returns:
+        ``(k_1 * ... * k_m, r_m)``, row-major in the modes.
+    """
+    first = cores[0]
+    product = first.reshape(first.shape[1], first.shape[2])
+    for core in cores[1:]:
+        left, mode, right = core.shape
+        product = (product @ core.reshape(left, mode * right)).reshape(-1, right)
+    return product
+
+
+def contract_right(cores: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Contract cores that end with rank 1.
+
+    Returns:
+        ``(r_0, k_1 * ... * k_m)``, row-major in the modes.
+    """
+    last = cores[-1]
+    product = last.reshape(last.shape[0], last.shape[1])
+    for core in reversed(cores[:-1]):
+        left, mode, right = core.shape
+        product = (core.reshape(left * mode, right) @ product).reshape(left, -1)
+    return product
+
+
+def contract_dense(cores: Sequence[torch.Tensor], in_features: int, out_features: int) -> torch.Tensor:
+    """The whole matrix of the train, ``(in, out)``."""
+    return contract_left(cores).reshape(in_features, out_features)
+
+
+def two_factors_are_cheaper(bond_rank: int, in_features: int, out_features: int) -> bool:
+    """Whether ``(x L) R`` needs fewer multiplications per token than ``x W`` for the dense ``W``."""
+    return bond_rank * (in_features + out_features) < in_features * out_features

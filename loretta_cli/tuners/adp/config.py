@@ -1,0 +1,64 @@
+"""The PEFT config of LoRETTA_adp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from loretta_cli.errors import ConfigError
+from loretta_cli.models.families import Family, Placement
+from loretta_cli.tuners.config import TensorTrainConfig
+from loretta_cli.tuners.peft_types import LorettaPeftType
+from loretta_cli.tuners.presets import Method, Preset
+
+ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
+
+
+@dataclass
+class LorettaAdpConfig(TensorTrainConfig):
+    """LoRETTA_adp: ``h + (alpha / bottleneck) up(act(down(h)))``, both projections tensor trains.
+
+    Args:
+        bottleneck: Width between the projections (LoRETTA, Section 3.2). From the preset if None.
+        activation: ``relu``, ``gelu``, ``silu`` or ``tanh``.
+        adapter_bias: Whether the projections have dense biases.
+        placement: ``sublayer`` (after the attention output and the FFN output) or ``mlp``.
+        input_modules: Those of the target modules whose *input* passes through the adapter; the others
+            have it on their output. Filled from the placement.
+    """
+
+    bottleneck: int | None = None
+    activation: str | None = None
+    adapter_bias: bool | None = None
+    placement: str | None = None
+    input_modules: list[str] | None = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.peft_type = LorettaPeftType.LORETTA_ADP
+        if self.activation is not None and self.activation not in ACTIVATIONS:
+            raise ConfigError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS)}.")
+        if self.init_weights not in (True, False):
+            raise ConfigError(
+                f"init_weights is {self.init_weights!r}; adp knows true (identity) and false (random) only.",
+                hint="The paper's noise-reduction initialisation belongs to rep.",
+            )
+
+    @property
+    def method(self) -> Method:
+        """``adp``."""
+        return "adp"
+
+    def _fill(self, preset: Preset, family: Family | None) -> None:
+        super()._fill(preset, family)
+        for name in ("bottleneck", "activation", "adapter_bias", "placement"):
+            if getattr(self, name) is None:
+                setattr(self, name, getattr(preset, name))
+        if self.alpha is None and self.bottleneck is not None:
+            self.alpha = preset.alpha * self.bottleneck / preset.bottleneck
+        if self.target_modules is None and family is not None:
+            sites = family.sites[cast(Placement, self.placement)]
+            self.target_modules = {*sites.output, *sites.input}
+            self.input_modules = list(sites.input)
+            if sites.exclude and self.exclude_modules is None:
+                self.exclude_modules = set(sites.exclude)

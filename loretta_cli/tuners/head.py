@@ -1,0 +1,62 @@
+"""The classification head of an adapter: the paper's tensor-train classifier, or the model's own.
+
+LoRETTA, Section 4.1: the dense layer before the classifier is replaced by a TT layer with a dense
+bias; the pretrained weight, where there is one, is dropped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from loretta_cli.errors import ConfigError
+from loretta_cli.models.families import Head
+from loretta_cli.tt import TensorTrainLinear, choose_mode_shape
+from loretta_cli.tuners.presets import HeadKind
+
+
+def frozen_head_modules(head: Head, kind: HeadKind, *, train_output: bool) -> list[str]:
+    """The head modules that are saved but not trained."""
+    if kind == "frozen":
+        return list(head.modules)
+    if kind == "tt":
+        return [] if train_output else [head.output]
+    owner = head.output.split(".")[0]
+    return [module for module in head.modules if module != owner]
+
+
+def check_head(head: Head, kind: HeadKind, family: str) -> None:
+    """Refuse a TT head where the family has no dense layer to replace.
+
+    Raises:
+        ConfigError: With the kinds that work.
+    """
+    if kind == "tt" and head.dense is None:
+        raise ConfigError(
+            f"adapter.head=tt replaces the dense layer before the classifier, and {family} has none.",
+            hint="Use adapter.head=dense (train the model's own head) or adapter.head=frozen.",
+        )
+
+
+def install_tt_head(owner: nn.Module, name: str, tt_rank: int | Sequence[int]) -> None:
+    """Replace the linear layer ``owner.name`` by a tensor train of the same size, with a bias of zero.
+
+    Device, dtype and whether it trains are taken from the layer that is replaced.
+    """
+    dense = getattr(owner, name)
+    if isinstance(dense, TensorTrainLinear):
+        return
+    shape = choose_mode_shape(dense.in_features, dense.out_features)
+    with torch.device(dense.weight.device):
+        train = TensorTrainLinear(shape, tt_rank, bias=True)
+    setattr(owner, name, train.to(dense.weight.dtype).requires_grad_(dense.weight.requires_grad))
+
+
+def make_heads_dense(model: nn.Module) -> None:
+    """Replace every TT layer in ``model`` by the ordinary linear layer of the same map, in place."""
+    for module in list(model.modules()):
+        for name, child in list(module.named_children()):
+            if isinstance(child, TensorTrainLinear):
+                setattr(module, name, child.to_dense())

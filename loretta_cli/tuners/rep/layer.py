@@ -1,0 +1,201 @@
+"""The layer of LoRETTA_rep: a frozen linear layer plus ``(alpha / r) B A``, both tensor trains.
+
+``x A B`` is a chain of four factors, of which the two inner ones are tiny. They are folded into the
+outer ones, so the update is always two thin products through the narrowest place of the chain. The
+same pair of factors is the forward pass, the merge, and the exact LoRA of lowest rank.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from peft.tuners.tuners_utils import BaseTunerLayer, _get_in_out_features, check_adapters_to_merge
+from peft.utils.other import transpose
+from torch import nn
+
+from loretta_cli.errors import ConfigError
+from loretta_cli.tt import TensorTrain
+from loretta_cli.tuners.rep.config import LorettaRepConfig
+
+NOISE_REDUCTION = "noise-reduction"
+
+
+class RepLayer(nn.Module, BaseTunerLayer):
+    """A linear layer with any number of rep adapters.
+
+    Args:
+        base_layer: The frozen layer; ``nn.Linear``, ``Conv1D`` or a quantised linear layer.
+        adapter_name: The first adapter.
+        config: Its settings.
+        module_name: Name of the layer in the model.
+    """
+
+    adapter_layer_names = ("loretta_rep_A", "loretta_rep_B")
+    other_param_names = ("loretta_rep_start", "loretta_rep_dropout", "scaling")
+
+    def __init__(
+        self, base_layer: nn.Module, adapter_name: str, config: LorettaRepConfig, *, module_name: str
+    ) -> None:
+        super().__init__()
+        self.base_layer = base_layer
+        self.in_features, self.out_features = _get_in_out_features(self.get_base_layer())
+        self.loretta_rep_A = nn.ModuleDict()
+        self.loretta_rep_B = nn.ModuleDict()
+        self.loretta_rep_start = nn.ModuleDict()
+        self.loretta_rep_dropout = nn.ModuleDict()
+        self.scaling: dict[str, float] = {}
+        self._disable_adapters = False
+        self.merged_adapters: list[str] = []
+        self._active_adapter = adapter_name
+        # Conv1D keeps its weight as (in, out).
+        self.fan_in_fan_out = type(self.get_base_layer()).__name__ == "Conv1D"
+        self.update_layer(adapter_name, config, module_name=module_name)
+
+    def update_layer(self, adapter_name: str, config: LorettaRepConfig, *, module_name: str) -> None:
+        """Add an adapter, or replace the one of this name.
+
+        Raises:
+            ConfigError: If the bottleneck is not positive.
+        """
+        r, tt_rank, alpha, dropout = config.r, config.tt_rank, config.alpha, config.dropout
+        if r is None or tt_rank is None or alpha is None or dropout is None or r < 1:
+            raise ConfigError(f"rep needs a bottleneck of at least 1, found r={r}.")
+        start_at_zero = config.init_weights is True
+        down = config.mode_shape(self.in_features, r)
+        up = config.mode_shape(r, self.out_features)
+        self.loretta_rep_A[adapter_name] = TensorTrain(down, tt_rank)
+        self.loretta_rep_B[adapter_name] = TensorTrain(up, tt_rank, zero_last=start_at_zero)
+        if config.init_weights == NOISE_REDUCTION:
+            self.loretta_rep_start[adapter_name] = nn.ModuleDict(
+                {
+                    "A": _frozen_copy(self.loretta_rep_A[adapter_name]),
+                    "B": _frozen_copy(self.loretta_rep_B[adapter_name]),
+                }
+            )
+        self.loretta_rep_dropout[adapter_name] = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        self.scaling[adapter_name] = alpha / r
+        self._move_adapter_to_device_of_base_layer(adapter_name)
+        self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        """``(in, k)`` and ``(k, out)`` with ``x + x @ first @ second`` the adapter's update, scale included.
+
+        ``k`` is the lowest exact rank: the least of ``r`` and the two bond ranks. With noise-reduction
+        the initial product is subtracted and ``k`` is twice that.
+        """
+        pair = self._current_factors(adapter_name)
+        if adapter_name not in self.loretta_rep_start:
+            return pair
+        start = self._start_factors(adapter_name)
+        return torch.cat([pair[0], start[0]], dim=1), torch.cat([pair[1], -start[1]], dim=0)
+
+    def _current_factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        return fold(
+            self.loretta_rep_A[adapter_name], self.loretta_rep_B[adapter_name], self.scaling[adapter_name]
+        )
+
+    def _start_factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
+        start: Any = self.loretta_rep_start[adapter_name]
+        return fold(start["A"], start["B"], self.scaling[adapter_name])
+
+    def get_delta_weight(self, adapter_name: str) -> torch.Tensor:
+        """The update as a matrix in the layout of the base weight, in fp32 or wider."""
+        left, right = self.factors(adapter_name)
+        wide = torch.promote_types(left.dtype, torch.float32)
+        delta = left.to(wide) @ right.to(wide)
+        return transpose(delta.T, self.fan_in_fan_out)
+
+    def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
+        """Add the adapters to the base weight: summed in fp32, cast once.
+
+        Args:
+            safe_merge: Refuse a result that is not finite and leave the layer as it was.
+            adapter_names: Which ones; the active ones if None.
+
+        Raises:
+            ValueError: If ``safe_merge`` finds a number that is not finite.
+        """
+        for name in check_adapters_to_merge(self, adapter_names) or ():
+            if name not in self.loretta_rep_A:
+                continue
+            weight = self.get_base_weight()
+            merged = _added(weight, self.get_delta_weight(name))
+            if safe_merge and not torch.isfinite(merged).all():
+                raise ValueError(
+                    f"NaNs detected in the merged weights. The adapter {name} seems to be broken"
+                )
+            self.set_base_weight(merged)
+            self.merged_adapters.append(name)
+
+    def unmerge(self) -> None:
+        """Take the merged adapters out of the base weight again."""
+        while self.merged_adapters:
+            name = self.merged_adapters.pop()
+            if name in self.loretta_rep_A:
+                self.set_base_weight(_added(self.get_base_weight(), -self.get_delta_weight(name)))
+
+    def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        """``(..., in)`` -> ``(..., out)``."""
+        if self.disable_adapters and self.merged:
+            self.unmerge()
+        result: torch.Tensor = self.base_layer(x, *args, **kwargs)
+        if self.disable_adapters or self.merged:
+            return result
+        for name in self.active_adapters:
+            if name in self.loretta_rep_A:
+                result = result + self._update(x, name).to(result.dtype)
+        return result
+
+    def _update(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        left, right = self._current_factors(name)
+        inputs = self._cast_input_dtype(self.loretta_rep_dropout[name](x), left.dtype)
+        update = inputs @ left @ right
+        if name in self.loretta_rep_start:
+            # The same two products, so that at the first step the difference is exactly zero.
+            left, right = self._start_factors(name)
+            update = update - inputs @ left @ right
+        return update
+
+    def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
+        """True: the update is a product of two matrices."""
+        return True
+
+    def __repr__(self) -> str:
+        """PEFT's way of marking a tuner layer."""
+        return "loretta_rep." + super().__repr__()
+
+
+def fold(first: Any, second: Any, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Multiply the matrices of two trains into two factors that meet at the narrowest place.
+
+    Args:
+        first: The train A, ``(in, r)``.
+        second: The train B, ``(r, out)``.
+        scale: Multiplied into the second factor.
+
+    Returns:
+        ``(in, k)`` and ``(k, out)``.
+    """
+    chain = [*(first.factors() or (first.dense(),)), *(second.factors() or (second.dense(),))]
+    waist = min(range(1, len(chain)), key=lambda position: chain[position].shape[0])
+    left, right = chain[0], chain[-1]
+    for matrix in chain[1:waist]:
+        left = left @ matrix
+    for matrix in reversed(chain[waist:-1]):
+        right = matrix @ right
+    return left, right * scale
+
+
+def _frozen_copy(train: nn.Module) -> nn.Module:
+    import copy
+
+    from loretta_cli.tuners.saved_modules import freeze_as_buffers
+
+    twin = copy.deepcopy(train)
+    freeze_as_buffers(twin)
+    return twin
+
+
+def _added(weight: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
+    return (weight.to(delta.dtype) + delta.to(weight.device)).to(weight.dtype)

@@ -1,0 +1,74 @@
+"""Modules of the base model that an adapter carries whole: norms and heads, trained or frozen.
+
+PEFT copies and saves a module named in ``modules_to_save`` and always trains it. Two things are added
+here: a copy whose numbers are *frozen but saved* (its parameters become buffers, so nothing trains
+them and the state dict stays the same), and a copy held in fp32 inside a half-precision model.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+HALF_PRECISION = (torch.float16, torch.bfloat16)
+
+
+def freeze_as_buffers(module: nn.Module) -> None:
+    """Turn every parameter below ``module`` into a buffer of the same name."""
+    for owner in module.modules():
+        names = [name for name, _ in owner.named_parameters(recurse=False)]
+        for name in names:
+            value = getattr(owner, name).detach()
+            delattr(owner, name)
+            owner.register_buffer(name, value)
+        if names:
+            owner.frozen_parameter_names = names
+
+
+def thaw(module: nn.Module) -> None:
+    """Undo :func:`freeze_as_buffers`."""
+    for owner in module.modules():
+        for name in owner.__dict__.pop("frozen_parameter_names", ()):
+            value = getattr(owner, name)
+            delattr(owner, name)
+            owner.register_parameter(name, nn.Parameter(value, requires_grad=False))
+
+
+def hold_in_float32(module: nn.Module) -> None:
+    """Cast a half-precision module to fp32 and let it speak the dtype of its input.
+
+    Steps of a usual learning rate vanish in the rounding of a bf16 scale near 1, hence fp32.
+    """
+    dtypes = {tensor.dtype for tensor in (*module.parameters(), *module.buffers())}
+    if not dtypes.intersection(HALF_PRECISION) or hasattr(module, "float32_hooks"):
+        return
+    module.base_dtype = next(dtype for dtype in dtypes if dtype in HALF_PRECISION)
+    module.float()
+    module.float32_hooks = [
+        module.register_forward_pre_hook(_inputs_to_float32),
+        module.register_forward_hook(_output_to_input_dtype),
+    ]
+
+
+def release_float32(module: nn.Module) -> None:
+    """Undo :func:`hold_in_float32` with one cast."""
+    for hook in module.__dict__.pop("float32_hooks", ()):
+        hook.remove()
+    dtype = module.__dict__.pop("base_dtype", None)
+    if dtype is not None:
+        module.to(dtype)
+
+
+def _inputs_to_float32(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(
+        value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+        for value in inputs
+    )
+
+
+def _output_to_input_dtype(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+    if isinstance(output, torch.Tensor) and output.is_floating_point():
+        return output.to(module.base_dtype)
+    return output

@@ -1,0 +1,60 @@
+"""Which modules an adapter matches, and what to say when it matches nothing or only part of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from loretta_cli.errors import ModelError
+
+
+class TargetModulesError(ModelError, ValueError):
+    """``target_modules`` does not fit the model. A ``ValueError`` too, as PEFT's callers expect."""
+
+
+def candidate_names(model: nn.Module) -> list[str]:
+    """Last names of the linear layers of a model, those that a target list could hold, sorted."""
+    return sorted(
+        {
+            name.removesuffix(".base_layer").rpartition(".")[2]
+            for name, module in model.named_modules()
+            if isinstance(module, nn.Linear) and ".loretta_" not in name
+        }
+    )
+
+
+def check_every_target_matches(targets: object, module_names: Iterable[str], model: nn.Module) -> None:
+    """Refuse a target list of which some or all names match no module.
+
+    Args:
+        targets: ``target_modules`` of a config; regular expressions are PEFT's to judge.
+        module_names: Names of the modules below ``model``.
+        model: For the list of candidates.
+
+    Raises:
+        TargetModulesError: Naming the part that matches nothing, and the candidates.
+    """
+    if not isinstance(targets, (list, set, tuple)):
+        return
+    names = list(module_names)
+    missing = sorted(
+        target for target in targets if not any(name == target or name.endswith(f".{target}") for name in names)
+    )
+    if missing:
+        part = "None" if len(missing) == len(targets) else "Only a part"
+        raise TargetModulesError(
+            f"{part} of the target modules {sorted(targets)} exist in the model: {missing} not found in the "
+            "base model. Please check the target modules and try again.",
+            hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}.",
+        )
+
+
+def missing_targets(model: nn.Module, model_type: str | None) -> TargetModulesError:
+    """The error for a model of unknown family when no targets were given."""
+    return TargetModulesError(
+        f"The model family {model_type or 'of this model'!r} is not known, so it is not known which layers to "
+        "adapt. Please specify `target_modules`.",
+        hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}; "
+        "for example adapter.target_modules=[name, name].",
+    )

@@ -1,0 +1,119 @@
+"""The base of both tuners: every override of PEFT's internal hooks stands here.
+
+PEFT is pinned to a minor version because these hooks are its internals: ``_prepare_adapter_config``,
+``inject_adapter``, ``_cast_adapter_dtype``, ``_replace_module``, ``_unload_and_optionally_merge``.
+"""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import torch
+from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
+from peft.utils import ModulesToSaveWrapper, resolve_quantization_backend
+from torch import nn
+from transformers.pytorch_utils import Conv1D
+
+from loretta_cli.tuners.config import TensorTrainConfig
+from loretta_cli.tuners.head import install_tt_head, make_heads_dense
+from loretta_cli.tuners.saved_modules import freeze_as_buffers, hold_in_float32, release_float32, thaw
+from loretta_cli.tuners.targets import TargetModulesError, check_every_target_matches, missing_targets
+
+
+class TensorTrainTuner(BaseTuner):
+    """A PEFT tuner whose layers are tensor trains and whose config is completed from a preset."""
+
+    target_module_mapping: dict[str, list[str]] = {}
+    layer_class: type[Any]
+
+    def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
+        config = cast(TensorTrainConfig, peft_config)
+        config.complete(model_config, (name for name, _ in self.model.named_modules()))
+        if config.target_modules is None:
+            raise missing_targets(self.model, model_config.get("model_type"))
+        for name in config.frozen_modules_to_save or ():
+            if name not in (config.modules_to_save or ()):
+                config.modules_to_save = [*(config.modules_to_save or ()), name]
+        return config
+
+    def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
+        """Put the adapter into the model, then give its saved modules their form (TT head, frozen)."""
+        config = cast(TensorTrainConfig, self.peft_config[adapter_name])
+        names = [name for name, _ in model.named_modules()]
+        check_every_target_matches(config.target_modules, names, model)
+        super().inject_adapter(model, adapter_name, *args, **kwargs)
+        for name, module in self._saved_modules(adapter_name):
+            if config.tt_head and _lies_at_or_under(config.tt_head, name):
+                owner = module.get_submodule(_between(name, config.tt_head))
+                install_tt_head(owner, config.tt_head.rpartition(".")[2], cast(int, config.tt_rank))
+            if name in (config.frozen_modules_to_save or ()):
+                freeze_as_buffers(module)
+
+    def _saved_modules(self, adapter_name: str) -> list[tuple[str, nn.Module]]:
+        """Name of the original module and the copy of it that belongs to the adapter."""
+        return [
+            (name, module.modules_to_save[adapter_name])
+            for name, module in self.model.named_modules()
+            if isinstance(module, ModulesToSaveWrapper) and adapter_name in module.modules_to_save
+        ]
+
+    def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
+        super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype)
+        if autocast_adapter_dtype:
+            for _, module in self._saved_modules(adapter_name):
+                hold_in_float32(module)
+
+    def _create_and_replace(
+        self,
+        peft_config: Any,
+        adapter_name: str,
+        target: nn.Module,
+        target_name: str,
+        parent: nn.Module,
+        current_key: str,
+        parameter_name: str | None = None,
+    ) -> None:
+        if isinstance(target, self.layer_class):
+            target.update_layer(adapter_name, peft_config, module_name=current_key)
+            return
+        base = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
+        if not isinstance(base, (nn.Linear, Conv1D)) and resolve_quantization_backend(base) is None:
+            raise TargetModulesError(
+                f"The target module {current_key} is a {type(base).__name__}; tensor trains adapt linear "
+                "layers only (torch.nn.Linear, Conv1D, and their quantised forms)."
+            )
+        layer = self.layer_class(target, adapter_name, peft_config, module_name=current_key)
+        if adapter_name not in self.active_adapters:
+            layer.requires_grad_(False)
+        self._replace_module(parent, target_name, layer, target)
+
+    def _replace_module(
+        self, parent: nn.Module, child_name: str, new_module: nn.Module, child: nn.Module
+    ) -> None:
+        # PEFT reads `.weight` of whatever it puts back; a head of several layers has none.
+        if isinstance(child, ModulesToSaveWrapper):
+            setattr(parent, child_name, new_module)
+            return
+        super()._replace_module(parent, child_name, new_module, child)
+
+    def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> nn.Module:
+        model = cast(nn.Module, super()._unload_and_optionally_merge(*args, **kwargs))
+        thaw(model)
+        make_heads_dense(model)
+        for module in model.modules():
+            release_float32(module)
+        return model
+
+
+def _lies_at_or_under(path: str, name: str) -> bool:
+    return path == name or path.startswith(f"{name}.")
+
+
+def _between(name: str, path: str) -> str:
+    """The path from module ``name`` to the owner of ``path``: ``("a", "a.b.c")`` gives ``"b"``."""
+    return path.removeprefix(name).lstrip(".").rpartition(".")[0]
+
+
+def match_dtype(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """``tensor`` in the dtype of ``like``."""
+    return tensor if tensor.dtype == like.dtype else tensor.to(like.dtype)
