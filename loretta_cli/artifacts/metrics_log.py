@@ -1,4 +1,4 @@
-"""The log of a run's numbers, ``metrics.jsonl``: one JSON object a line, safe to lose power in.
+"""The log of a run's numbers, ``metrics.jsonl``: one JSON object a line; a crash costs at most the last.
 
 Each line holds ``step``, ``split`` and values. Imports only :mod:`errors`.
 """
@@ -11,7 +11,7 @@ import math
 import os
 from contextlib import contextmanager
 from numbers import Integral
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, SupportsFloat, TextIO
 
 from loretta_cli.errors import RunError
 
@@ -25,7 +25,6 @@ class MetricsLog:
 
     Args:
         path: The file; it need not exist, its folder must.
-
     """
 
     def __init__(self, path: Path) -> None:
@@ -43,7 +42,6 @@ class MetricsLog:
 
         Raises:
             RunError: If the file holds a broken line that is not its last.
-
         """
         if not self._is_whole:
             self._drop_torn_line()
@@ -61,7 +59,6 @@ class MetricsLog:
 
         Raises:
             RunError: If another line is no record.
-
         """
         if not self.path.exists():
             return []
@@ -86,7 +83,6 @@ class MetricsLog:
 
         Raises:
             RunError: If the file holds a broken line that is not its last.
-
         """
         if self.path.exists():
             self._rewrite([record for record in self.read() if _step_of(record) <= step])
@@ -100,7 +96,6 @@ class MetricsLog:
 
         Raises:
             RunError: If the log holds a broken line that is not its last.
-
         """
         records = self.read()
         columns = dict.fromkeys(["step", "split", *(name for record in records for name in record)])
@@ -142,7 +137,7 @@ def _step_of(record: Mapping[str, object]) -> int:
     return step
 
 
-def _json_number(value: float) -> int | float | None:
+def _json_number(value: SupportsFloat) -> int | float | None:
     """``value`` (numpy scalars too) as a number that JSON has, or None."""
     if isinstance(value, Integral):
         return int(value)
@@ -157,6 +152,8 @@ def _replacing(path: Path) -> Iterator[TextIO]:
     try:
         with unfinished.open("w", encoding="utf-8", newline="") as file:
             yield file
+            file.flush()
+            os.fsync(file.fileno())
         os.replace(unfinished, path)
     finally:
         unfinished.unlink(missing_ok=True)

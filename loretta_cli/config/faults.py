@@ -83,12 +83,17 @@ def config_error(faults: Sequence[Fault]) -> ConfigError:
     """
     if len(faults) == 1:
         only = faults[0]
-        return ConfigError(only.alone or f"{only.sentence}.", hint=only.advice or only.about)
+        return ConfigError(_printable(only.alone or f"{only.sentence}."), hint=only.advice or only.about)
     lines = [f"  - {fault.sentence}. {fault.advice}".rstrip() for fault in faults]
     return ConfigError(
-        "\n".join([f"{len(faults)} settings are wrong:", *lines]),
+        _printable("\n".join([f"{len(faults)} settings are wrong:", *lines])),
         hint="Correct every line; each names the key and where its value was given.",
     )
+
+
+def _printable(message: str) -> str:
+    # An argument that is not UTF-8 arrives with lone surrogates, which no terminal can be sent.
+    return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def value_faults(error: ValidationError, given: Mapping[str, Given]) -> list[Fault]:

@@ -78,7 +78,7 @@ def parse_yaml(text: str, where: str) -> object:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         column = error.position - (text.rfind("\n", 0, error.position) + 1) + 1
-        problem = f"the character U+{ord(str(error.character)):04X} is not allowed in YAML"
+        problem = f"the character U+{ord(text[error.position]):04X} is not allowed in YAML"
         raise _error(f"{where}, line {line}, column {column}", problem) from None
     except RecursionError:
         raise ConfigError(f"{where}: lists or mappings are nested too deeply.") from None

@@ -29,7 +29,6 @@ def make_reporter(*, json: bool) -> Reporter:
         The JSON reporter if asked for; the rich console if stderr is a terminal that can move its
         cursor, unless ``TTY_INTERACTIVE`` or ``TTY_COMPATIBLE`` is 0; plain lines otherwise (pipes, log
         files, CI).
-
     """
     if json:
         from loretta_cli.report.document import JsonReporter

@@ -46,7 +46,6 @@ def draw_curves(records: Sequence[Mapping[str, object]], path: Path, *, main_met
             missing, null or not finite are skipped.
         path: The PNG file to write; its folder exists. It is replaced whole or not at all.
         main_metric: The validation value of the middle panel. Higher is better, unless it is a loss.
-
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure

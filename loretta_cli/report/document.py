@@ -27,7 +27,6 @@ class JsonReporter(PlainReporter):
     Args:
         stdout: Where the document goes; the process's own stdout if None.
         stderr: Where everything else goes; the process's own stderr if None.
-
     """
 
     _is_written = False
@@ -47,7 +46,6 @@ class JsonReporter(PlainReporter):
         Raises:
             RuntimeError: If the document is written already.
             TypeError: If a value has no JSON form.
-
         """
         if self._is_written:
             raise RuntimeError("The JSON document is written already; a command has one result.")
@@ -74,23 +72,23 @@ def json_ready(value: object) -> object:
 
     Returns:
         The same with NaN and infinities as None and paths as text; an unknown type is left as it is.
-
     """
-    if isinstance(value, Enum):
-        return json_ready(value.value)
-    if value is None or isinstance(value, str | int):
-        return value
+    value = _unwrapped(value)
     if isinstance(value, float):
-        # float() also turns numpy.float64, a subclass, into the builtin.
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, PurePath):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return json_ready(asdict(value))
+        return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): json_ready(item) for key, item in value.items()}
-    if isinstance(value, Sequence | set | frozenset):
+    if isinstance(value, list | tuple | set | frozenset):
         return [json_ready(item) for item in value]
-    if hasattr(value, "tolist"):
-        return json_ready(value.tolist())
     return value
+
+
+def _unwrapped(value: object) -> object:
+    """Take a value out of what it comes in: an enum, a dataclass, a path, an array or its scalar."""
+    if isinstance(value, Enum):
+        return value.value
+    if is_dataclass(value) and not isinstance(value, type):
+        return asdict(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    return value.tolist() if hasattr(value, "tolist") else value

@@ -36,7 +36,6 @@ def compact_number(value: float) -> str:
 
     Returns:
         Text without spaces that ``float`` reads back.
-
     """
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
@@ -53,7 +52,6 @@ def display_number(name: str, value: float) -> str:
 
     Returns:
         Metrics with four decimals, rates such as "1.2e-03", anything else with four significant digits.
-
     """
     if isinstance(value, int) or not math.isfinite(value):
         return str(value)
@@ -89,7 +87,6 @@ def align_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[s
 
     Returns:
         Lines without trailing spaces; columns of numbers are aligned right.
-
     """
     grid = [[one_line(cell) for cell in row] for row in (columns, *rows)]
     by_column = list(zip(*grid, strict=True))
@@ -110,7 +107,6 @@ def tolerate_any_character(stream: TextIO) -> TextIO:
 
     Returns:
         The same stream.
-
     """
     if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
         stream.reconfigure(errors="replace")

@@ -30,7 +30,6 @@ class PlainReporter:
     Args:
         stdout: Where results go; the process's own stdout if None.
         stderr: Where everything else goes; the process's own stderr if None.
-
     """
 
     def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:

@@ -24,7 +24,6 @@ class Reporter(Protocol):
         Args:
             title: One short line, such as "Training adp on boolq".
             facts: Name to value, in the order to show.
-
         """
 
     def note(self, message: str) -> None:
@@ -39,7 +38,6 @@ class Reporter(Protocol):
         Args:
             total_steps: The number of the last optimizer step.
             first_step: Steps that were done before, when a run is resumed.
-
         """
 
     def progress(self, step: int) -> None:
@@ -51,7 +49,6 @@ class Reporter(Protocol):
         Args:
             step: Optimizer steps done.
             values: Such as ``loss`` and ``learning_rate``.
-
         """
 
     def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
@@ -61,7 +58,6 @@ class Reporter(Protocol):
             step: Optimizer steps done.
             values: The task's metrics, the main one first, and ``loss``.
             is_best: Whether this is the best evaluation so far.
-
         """
 
     def training_ended(self) -> None:
@@ -74,7 +70,6 @@ class Reporter(Protocol):
             title: One line above the table, or an empty string.
             columns: Column heads.
             rows: Cells, as many in a row as there are columns.
-
         """
 
     def line(self, text: str) -> None:

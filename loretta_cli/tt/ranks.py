@@ -49,6 +49,4 @@ def _validated_by_tensorly(modes: Sequence[int], ranks: tuple[int, ...]) -> tupl
 
 def count_parameters(modes: Sequence[int], ranks: Sequence[int]) -> int:
     """The number of entries of all cores: ``sum_i r_{i-1} k_i r_i``."""
-    return sum(
-        left * mode * right for left, mode, right in zip(ranks[:-1], modes, ranks[1:], strict=True)
-    )
+    return sum(left * mode * right for left, mode, right in zip(ranks[:-1], modes, ranks[1:], strict=True))

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.tt.published import published_modes
@@ -73,7 +73,7 @@ def choose_mode_shape(in_features: int, out_features: int) -> ModeShape:
     return ModeShape(in_features, out_features, modes)
 
 
-@lru_cache(maxsize=None)
+@cache
 def balanced_modes(size: int) -> tuple[int, ...]:
     """Factor ``size`` into about ``log_8(size)`` factors as equal as its primes allow, ascending.
 

@@ -49,8 +49,8 @@ class TensorTrainConfig(PeftConfig):
     alpha: float | None = None
     dropout: float | None = None
     mode_shapes: dict[str, list[int]] | None = None
-    target_modules: list[str] | str | None = None
-    exclude_modules: list[str] | str | None = None
+    target_modules: list[str] | set[str] | str | None = None
+    exclude_modules: list[str] | set[str] | str | None = None
     modules_to_save: list[str] | None = None
     frozen_modules_to_save: list[str] | None = None
     train_norms: bool | None = None
@@ -128,7 +128,7 @@ class TensorTrainConfig(PeftConfig):
             self.head = preset.head
         if self.train_output is None:
             self.train_output = preset.train_output
-        kind = cast(HeadKind, self.head)
+        kind = cast("HeadKind", self.head)
         check_head(family.head, kind, family.name)
         self.tt_head = family.head.dense if kind == "tt" else None
         frozen = frozen_head_modules(family.head, kind, train_output=self.train_output)

@@ -26,7 +26,7 @@ def register_peft_types() -> None:
         (LorettaPeftType.LORETTA_ADP, LorettaAdpConfig, LorettaAdpModel),
         (LorettaPeftType.LORETTA_REP, LorettaRepConfig, LorettaRepModel),
     ):
-        key = cast(Any, peft_type)
+        key = cast("Any", peft_type)
         known = mapping.PEFT_TYPE_TO_CONFIG_MAPPING.get(key, config)
         if known is not config:
             raise RuntimeError(f"The PEFT type {peft_type.value} is already taken by {known!r}.")

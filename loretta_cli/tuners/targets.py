@@ -39,7 +39,9 @@ def check_every_target_matches(targets: object, module_names: Iterable[str], mod
         return
     names = list(module_names)
     missing = sorted(
-        target for target in targets if not any(name == target or name.endswith(f".{target}") for name in names)
+        target
+        for target in targets
+        if not any(name == target or name.endswith(f".{target}") for name in names)
     )
     if missing:
         part = "None" if len(missing) == len(targets) else "Only a part"
@@ -53,8 +55,8 @@ def check_every_target_matches(targets: object, module_names: Iterable[str], mod
 def missing_targets(model: nn.Module, model_type: str | None) -> TargetModulesError:
     """The error for a model of unknown family when no targets were given."""
     return TargetModulesError(
-        f"The model family {model_type or 'of this model'!r} is not known, so it is not known which layers to "
-        "adapt. Please specify `target_modules`.",
+        f"The model family {model_type or 'of this model'!r} is not known, so it is not known which layers "
+        "to adapt. Please specify `target_modules`.",
         hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}; "
         "for example adapter.target_modules=[name, name].",
     )

@@ -6,7 +6,7 @@ PEFT is pinned to a minor version because these hooks are its internals: ``_prep
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import torch
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
@@ -23,11 +23,11 @@ from loretta_cli.tuners.targets import TargetModulesError, check_every_target_ma
 class TensorTrainTuner(BaseTuner):
     """A PEFT tuner whose layers are tensor trains and whose config is completed from a preset."""
 
-    target_module_mapping: dict[str, list[str]] = {}
+    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
     layer_class: type[Any]
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
-        config = cast(TensorTrainConfig, peft_config)
+        config = cast("TensorTrainConfig", peft_config)
         config.complete(model_config, (name for name, _ in self.model.named_modules()))
         if config.target_modules is None:
             raise missing_targets(self.model, model_config.get("model_type"))
@@ -38,14 +38,14 @@ class TensorTrainTuner(BaseTuner):
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
         """Put the adapter into the model, then give its saved modules their form (TT head, frozen)."""
-        config = cast(TensorTrainConfig, self.peft_config[adapter_name])
+        config = cast("TensorTrainConfig", self.peft_config[adapter_name])
         names = [name for name, _ in model.named_modules()]
         check_every_target_matches(config.target_modules, names, model)
         super().inject_adapter(model, adapter_name, *args, **kwargs)
         for name, module in self._saved_modules(adapter_name):
             if config.tt_head and _lies_at_or_under(config.tt_head, name):
                 owner = module.get_submodule(_between(name, config.tt_head))
-                install_tt_head(owner, config.tt_head.rpartition(".")[2], cast(int, config.tt_rank))
+                install_tt_head(owner, config.tt_head.rpartition(".")[2], cast("int", config.tt_rank))
             if name in (config.frozen_modules_to_save or ()):
                 freeze_as_buffers(module)
 
@@ -63,7 +63,7 @@ class TensorTrainTuner(BaseTuner):
             for _, module in self._saved_modules(adapter_name):
                 hold_in_float32(module)
 
-    def _create_and_replace(
+    def _create_and_replace(  # noqa: PLR0917 - PEFT calls it by position
         self,
         peft_config: Any,
         adapter_name: str,
@@ -97,7 +97,7 @@ class TensorTrainTuner(BaseTuner):
         super()._replace_module(parent, child_name, new_module, child)
 
     def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> nn.Module:
-        model = cast(nn.Module, super()._unload_and_optionally_merge(*args, **kwargs))
+        model = cast("nn.Module", super()._unload_and_optionally_merge(*args, **kwargs))
         thaw(model)
         make_heads_dense(model)
         for module in model.modules():

@@ -1,8 +1,8 @@
 """BERT. The pooler belongs to the checkpoint and stays as it is; only the output layer is new."""
 
-from loretta_cli.models.families.base import AdapterSites, Family, Head
+from loretta_cli.models.families.base import AdapterSites, Family, Head, Placement
 
-ENCODER_SITES = {
+ENCODER_SITES: dict[Placement, AdapterSites] = {
     # "output.dense" ends the names of both the attention output and the FFN output (Houlsby placement).
     "sublayer": AdapterSites(output=("output.dense",)),
     "mlp": AdapterSites(

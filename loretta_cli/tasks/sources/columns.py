@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -191,8 +192,8 @@ def _label_problem(value: object) -> str | None:
 
 
 def _is_missing(value: object) -> bool:
-    # A missing number is NaN in files written by pandas; NaN alone differs from itself.
-    return value is None or (isinstance(value, float) and value != value)
+    # A missing value is NaN in files written by pandas.
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _kind(value: object) -> str:

@@ -70,7 +70,6 @@ def _mode(path: Path, source: str) -> int | None:
 def _looks_like_path(source: str, path: Path) -> bool:
     return (
         source.startswith((".", "/", "~"))
-        or "\\" in source
         or path.suffix.lower() in SUFFIXES
         or ("/" in source and os.path.isdir(path.parent))
     )

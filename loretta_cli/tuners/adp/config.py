@@ -57,7 +57,7 @@ class LorettaAdpConfig(TensorTrainConfig):
         if self.alpha is None and self.bottleneck is not None:
             self.alpha = preset.alpha * self.bottleneck / preset.bottleneck
         if self.target_modules is None and family is not None:
-            sites = family.sites[cast(Placement, self.placement)]
+            sites = family.sites[cast("Placement", self.placement)]
             self.target_modules = {*sites.output, *sites.input}
             self.input_modules = list(sites.input)
             if sites.exclude and self.exclude_modules is None:

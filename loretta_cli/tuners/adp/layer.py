@@ -114,4 +114,5 @@ class AdpLayer(nn.Module, BaseTunerLayer):
 
     def __repr__(self) -> str:
         """PEFT's way of marking a tuner layer."""
-        return "loretta_adp." + super().__repr__()
+        text: str = super().__repr__()
+        return f"loretta_adp.{text}"

@@ -163,7 +163,8 @@ class RepLayer(nn.Module, BaseTunerLayer):
 
     def __repr__(self) -> str:
         """PEFT's way of marking a tuner layer."""
-        return "loretta_rep." + super().__repr__()
+        text: str = super().__repr__()
+        return f"loretta_rep.{text}"
 
 
 def fold(first: Any, second: Any, scale: float) -> tuple[torch.Tensor, torch.Tensor]:

