@@ -49,7 +49,7 @@ class ModeShape:
         """Number of leading cores that carry the input indices, or None if a core carries both."""
         product = 1
         for position, mode in enumerate(self.modes):
-            if product == self.in_features:
+            if position > 0 and product == self.in_features:
                 return position
             product *= mode
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from torch import nn
+from transformers.pytorch_utils import Conv1D
 
 from loretta_cli.errors import ModelError
 
@@ -19,7 +20,7 @@ def candidate_names(model: nn.Module) -> list[str]:
         {
             name.removesuffix(".base_layer").rpartition(".")[2]
             for name, module in model.named_modules()
-            if isinstance(module, nn.Linear) and ".loretta_" not in name
+            if isinstance(module, (nn.Linear, Conv1D)) and ".loretta_" not in name
         }
     )
 

@@ -32,7 +32,7 @@ class TensorTrainTuner(BaseTuner):
         if config.target_modules is None:
             raise missing_targets(self.model, model_config.get("model_type"))
         for name in config.frozen_modules_to_save or ():
-            if name not in (config.modules_to_save or ()):
+            if not any(_lies_at_or_under(name, saved) for saved in config.modules_to_save or ()):
                 config.modules_to_save = [*(config.modules_to_save or ()), name]
         return config
 
@@ -46,8 +46,11 @@ class TensorTrainTuner(BaseTuner):
             if config.tt_head and _lies_at_or_under(config.tt_head, name):
                 owner = module.get_submodule(_between(name, config.tt_head))
                 install_tt_head(owner, config.tt_head.rpartition(".")[2], cast("int", config.tt_rank))
-            if name in (config.frozen_modules_to_save or ()):
-                freeze_as_buffers(module)
+            for frozen in config.frozen_modules_to_save or ():
+                if name.endswith(frozen):  # PEFT matches modules_to_save by suffix
+                    freeze_as_buffers(module)
+                elif _lies_at_or_under(frozen, name):
+                    freeze_as_buffers(module.get_submodule(frozen.removeprefix(f"{name}.")))
 
     def _saved_modules(self, adapter_name: str) -> list[tuple[str, nn.Module]]:
         """Name of the original module and the copy of it that belongs to the adapter."""

@@ -7,6 +7,7 @@ same pair of factors is the forward pass, the merge, and the exact LoRA of lowes
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -19,6 +20,8 @@ from loretta_cli.tt import TensorTrain
 from loretta_cli.tuners.rep.config import LorettaRepConfig
 
 NOISE_REDUCTION = "noise-reduction"
+START_LAYERS = ("loretta_rep_start_A", "loretta_rep_start_B")
+"""The trains as they began, kept with noise-reduction only; PEFT saves them and never trains them."""
 
 
 class RepLayer(nn.Module, BaseTunerLayer):
@@ -31,8 +34,8 @@ class RepLayer(nn.Module, BaseTunerLayer):
         module_name: Name of the layer in the model.
     """
 
-    adapter_layer_names = ("loretta_rep_A", "loretta_rep_B")
-    other_param_names = ("loretta_rep_start", "loretta_rep_dropout", "scaling")
+    adapter_layer_names = ("loretta_rep_A", "loretta_rep_B", *START_LAYERS)
+    other_param_names = ("loretta_rep_dropout", "scaling")
 
     def __init__(
         self, base_layer: nn.Module, adapter_name: str, config: LorettaRepConfig, *, module_name: str
@@ -42,7 +45,9 @@ class RepLayer(nn.Module, BaseTunerLayer):
         self.in_features, self.out_features = _get_in_out_features(self.get_base_layer())
         self.loretta_rep_A = nn.ModuleDict()
         self.loretta_rep_B = nn.ModuleDict()
-        self.loretta_rep_start = nn.ModuleDict()
+        self.loretta_rep_start_A = nn.ModuleDict()
+        self.loretta_rep_start_B = nn.ModuleDict()
+        self.frozen_peft_weight_names: dict[str, tuple[str, ...]] = {}
         self.loretta_rep_dropout = nn.ModuleDict()
         self.scaling: dict[str, float] = {}
         self._disable_adapters = False
@@ -67,12 +72,9 @@ class RepLayer(nn.Module, BaseTunerLayer):
         self.loretta_rep_A[adapter_name] = TensorTrain(down, tt_rank)
         self.loretta_rep_B[adapter_name] = TensorTrain(up, tt_rank, zero_last=start_at_zero)
         if config.init_weights == NOISE_REDUCTION:
-            self.loretta_rep_start[adapter_name] = nn.ModuleDict(
-                {
-                    "A": _frozen_copy(self.loretta_rep_A[adapter_name]),
-                    "B": _frozen_copy(self.loretta_rep_B[adapter_name]),
-                }
-            )
+            self.loretta_rep_start_A[adapter_name] = copy.deepcopy(self.loretta_rep_A[adapter_name])
+            self.loretta_rep_start_B[adapter_name] = copy.deepcopy(self.loretta_rep_B[adapter_name])
+            self.frozen_peft_weight_names[adapter_name] = START_LAYERS
         self.loretta_rep_dropout[adapter_name] = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
         self.scaling[adapter_name] = alpha / r
         self._move_adapter_to_device_of_base_layer(adapter_name)
@@ -85,7 +87,7 @@ class RepLayer(nn.Module, BaseTunerLayer):
         the initial product is subtracted and ``k`` is twice that.
         """
         pair = self._current_factors(adapter_name)
-        if adapter_name not in self.loretta_rep_start:
+        if adapter_name not in self.loretta_rep_start_A:
             return pair
         start = self._start_factors(adapter_name)
         return torch.cat([pair[0], start[0]], dim=1), torch.cat([pair[1], -start[1]], dim=0)
@@ -96,8 +98,11 @@ class RepLayer(nn.Module, BaseTunerLayer):
         )
 
     def _start_factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        start: Any = self.loretta_rep_start[adapter_name]
-        return fold(start["A"], start["B"], self.scaling[adapter_name])
+        return fold(
+            self.loretta_rep_start_A[adapter_name],
+            self.loretta_rep_start_B[adapter_name],
+            self.scaling[adapter_name],
+        )
 
     def get_delta_weight(self, adapter_name: str) -> torch.Tensor:
         """The update as a matrix in the layout of the base weight, in fp32 or wider."""
@@ -151,7 +156,7 @@ class RepLayer(nn.Module, BaseTunerLayer):
         left, right = self._current_factors(name)
         inputs = self._cast_input_dtype(self.loretta_rep_dropout[name](x), left.dtype)
         update = inputs @ left @ right
-        if name in self.loretta_rep_start:
+        if name in self.loretta_rep_start_A:
             # The same two products, so that at the first step the difference is exactly zero.
             left, right = self._start_factors(name)
             update = update - inputs @ left @ right
@@ -186,16 +191,6 @@ def fold(first: Any, second: Any, scale: float) -> tuple[torch.Tensor, torch.Ten
     for matrix in reversed(chain[waist:-1]):
         right = matrix @ right
     return left, right * scale
-
-
-def _frozen_copy(train: nn.Module) -> nn.Module:
-    import copy
-
-    from loretta_cli.tuners.saved_modules import freeze_as_buffers
-
-    twin = copy.deepcopy(train)
-    freeze_as_buffers(twin)
-    return twin
 
 
 def _added(weight: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:

@@ -1,0 +1,94 @@
+"""The grid behind the default learning rates: methods x rates x tasks on one model, best validation metric.
+
+Usage::
+
+    python benchmarks/learning_rates.py --model bundled:minilm --data ../shared/data \\
+        --method adp --method rep --rate 2e-3 --rate 5e-3 --task sst2 --task trec --task mrpc
+
+Each finished cell is printed as one JSON line; the table follows at the end. Set OMP_NUM_THREADS.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import warnings
+from pathlib import Path
+
+COLUMNS = {
+    "trec": {"data.columns.text": "text", "data.columns.label": "coarse_label"},
+    "mrpc": {
+        "data.columns.text": "sentence1",
+        "data.columns.text_pair": "sentence2",
+        "data.columns.label": "label",
+    },
+}
+"""Tasks that are not built in are read as the user's own data."""
+
+
+def run_cell(args: argparse.Namespace, method: str, rate: float, task: str, folder: Path) -> dict[str, object]:
+    """Train one cell and return its figures."""
+    from loretta_cli.config import load_config
+    from loretta_cli.report import SilentReporter
+    from loretta_cli.training.run import train
+
+    flags: dict[str, object] = {
+        "model.name": args.model,
+        "adapter.method": method,
+        "task.name": "classification" if task in COLUMNS else task,
+        "data.source": str(Path(args.data) / task),
+        "data.train_rows": args.rows,
+        "training.learning_rate": rate,
+        "training.epochs": args.epochs,
+        "training.seed": args.seed,
+        **COLUMNS.get(task, {}),
+    }
+    report = train(load_config(None, flags, args.set).config, folder, SilentReporter())
+    return {
+        "task": task,
+        "method": method,
+        "rate": rate,
+        "metric": report.metrics[report.main_metric],
+        "best_step": report.best_step,
+        "steps": report.steps,
+        "trainable": report.trainable_parameters,
+        "seconds": report.seconds,
+    }
+
+
+def main() -> None:
+    """Run the grid and print its table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="bundled:minilm")
+    parser.add_argument("--data", required=True, help="folder with one folder a task")
+    parser.add_argument("--method", action="append", required=True)
+    parser.add_argument("--rate", action="append", type=float, required=True)
+    parser.add_argument("--task", action="append", required=True)
+    parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--epochs", type=float, default=10)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--set", action="append", default=[], help="further settings, key=value")
+    args = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    import transformers
+
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    cells = []
+    for method in args.method:
+        for task in args.task:
+            for rate in args.rate:
+                with tempfile.TemporaryDirectory() as folder:
+                    cells.append(run_cell(args, method, rate, task, Path(folder) / "run"))
+                print(json.dumps(cells[-1]), flush=True)
+    print("\n| method | task | " + " | ".join(f"{rate:g}" for rate in args.rate) + " |")
+    print("|---" * (2 + len(args.rate)) + "|")
+    for method in args.method:
+        for task in args.task:
+            scores = [cell["metric"] for cell in cells if cell["method"] == method and cell["task"] == task]
+            print(f"| {method} | {task} | " + " | ".join(f"{score:.3f}" for score in scores) + " |")
+
+
+if __name__ == "__main__":
+    main()

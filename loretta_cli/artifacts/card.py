@@ -1,0 +1,103 @@
+"""The model card of a run: what it is, how it was made, how to load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loretta_cli import __version__
+from loretta_cli.artifacts.files import folder_bytes, write_text
+from loretta_cli.artifacts.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    from loretta_cli.plan import AdaptedModel, Plan
+
+CITATION = """\
+@inproceedings{yang-etal-2024-loretta,
+  title = {{LoRETTA}: Low-Rank Economic Tensor-Train Adaptation for Ultra-Low-Parameter Fine-Tuning of Large Language Models},
+  author = {Yang, Yifan and Zhou, Jiajun and Wong, Ngai and Zhang, Zheng},
+  booktitle = {Proceedings of NAACL 2024},
+  year = {2024}
+}"""
+
+
+def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[str, Any]) -> None:
+    """Write ``README.md`` of a run folder."""
+    config, count = adapted.config, adapted.count
+    base = public_name(config.model.name or "")
+    scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in report["metrics"].items())
+    parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
+    settings = "\n".join(
+        f"| {section}.{name} | {_cell(value)} |"
+        for section in ("adapter", "training")
+        for name, value in getattr(config, section).model_dump().items()
+        if value is not None
+    )
+    text = f"""\
+---
+base_model: {base}
+library_name: peft
+tags: [loretta, tensor-train, {config.adapter.method}]
+---
+
+# {config.adapter.method} adapter for {base} on {plan.data.task.name}
+
+Trained with loretta {__version__}. {count.trainable:,} trainable parameters ({count.percent:.3f} % of the base
+model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes with the tokenizer.
+
+## Results on the validation split (step {report["best_step"]})
+
+| metric | value |
+|---|---|
+{scores}
+
+The checkpoint was chosen by {report["main_metric"]} on the same split of {len(plan.data.validation):,} rows.
+
+## Load it
+
+```python
+{loader_snippet(plan, base)}
+```
+
+## Settings
+
+| setting | value |
+|---|---|
+{settings}
+
+Data: {len(plan.data.train):,} training rows, task {plan.data.task.name} version {plan.data.task.version}, \
+form {plan.form.name}, labels: {", ".join(plan.labels)}.
+
+## Citation
+
+```bibtex
+{CITATION}
+```
+"""
+    write_text(run.card, text)
+
+
+def loader_snippet(plan: Plan, base: str) -> str:
+    """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape."""
+    if plan.form.name == "classification":
+        auto = "AutoModelForSequenceClassification"
+        load = f'{auto}.from_pretrained("{base}", num_labels={len(plan.labels)})'
+    else:
+        auto = "AutoModelForCausalLM"
+        load = f'{auto}.from_pretrained("{base}")'
+    own = plan.config.adapter.method in ("adp", "rep")
+    register = "import loretta_cli.tuners  # registers the adapter types with PEFT\n" if own else ""
+    return (
+        f"{register}from peft import PeftModel\nfrom transformers import {auto}\n\n"
+        f'model = PeftModel.from_pretrained({load}, "adapter")'
+    )
+
+
+def public_name(name: str) -> str:
+    """A model's name without the folders of the machine it was trained on."""
+    return Path(name).name if Path(name).is_absolute() else name
+
+
+def _cell(value: Any) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text.replace("|", "\\|")

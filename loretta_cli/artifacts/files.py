@@ -1,0 +1,119 @@
+"""Writing files and folders so that nothing half-written is ever found under its final name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from loretta_cli.errors import OutputError
+
+
+@contextlib.contextmanager
+def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a temporary folder beside ``target``; it gets its name when the block ends well.
+
+    Args:
+        target: The final folder.
+        replace: Put it in the place of an existing folder.
+
+    Raises:
+        OutputError: If the place cannot be written, or is taken and ``replace`` is false.
+    """
+    check_new_folder(target, replace=replace)
+    with explained(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        with explained(target):
+            yield temporary
+            _give_usual_mode(temporary)
+            if target.exists():
+                old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+                target.rename(old / "old")
+                temporary.rename(target)
+                shutil.rmtree(old)
+            else:
+                temporary.rename(target)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_new_folder(target: Path, *, replace: bool = False) -> None:
+    """Refuse early a folder that cannot be made.
+
+    Raises:
+        OutputError: If it exists with files in it and may not be replaced, is a file, or cannot be
+            written.
+    """
+    if target.exists() and not target.is_dir():
+        raise OutputError(f"The output {target} is a file; expected a folder.", hint="Choose another --output.")
+    if target.is_dir() and not replace and any(target.iterdir()):
+        raise OutputError(f"The output folder {target} exists and is not empty.", hint="Choose another --output.")
+    check_writable(target)
+
+
+def check_writable(target: Path) -> None:
+    """Refuse a place whose nearest existing parent cannot be written.
+
+    Raises:
+        OutputError: Naming that parent.
+    """
+    parent = target.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise OutputError(
+            f"The output {target} cannot be written: no permission to write in {parent}.",
+            hint="Choose another --output.",
+        )
+
+
+@contextlib.contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """Turn the operating system's refusals to write into an :class:`OutputError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OutputError(
+            f"Cannot write {target}: {os.strerror(error.errno)}.", hint="Free the place, or choose another --output."
+        ) from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, then rename it."""
+    with explained(path):
+        temporary = path.with_name(f".{path.name}.new")
+        temporary.write_text(text, encoding="utf-8")
+        temporary.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as indented JSON under a temporary name, then rename it."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _give_usual_mode(folder: Path) -> None:
+    """``mkdtemp`` makes a private folder; give it the mode that ``mkdir`` would."""
+    mask = os.umask(0)
+    os.umask(mask)
+    folder.chmod(0o777 & ~mask)

@@ -1,0 +1,169 @@
+"""The run folder: its files by name, making one, finding one. Imports config and errors, no torch."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loretta_cli.artifacts.files import check_writable, explained
+from loretta_cli.config import Config, read_run_config, write_config
+from loretta_cli.errors import OutputError, RunError
+
+DEFAULT_PARENT = Path("runs")
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """A folder with everything of one run. The names in it are a contract."""
+
+    path: Path
+
+    @property
+    def config_file(self) -> Path:
+        """The resolved config."""
+        return self.path / "config.yaml"
+
+    @property
+    def environment_file(self) -> Path:
+        """Versions, device, command line."""
+        return self.path / "environment.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        """One JSON object a line: step, split, values."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def metrics_table(self) -> Path:
+        """The same as CSV, written at the end."""
+        return self.path / "metrics.csv"
+
+    @property
+    def curves(self) -> Path:
+        """The curves as a picture."""
+        return self.path / "curves.png"
+
+    @property
+    def adapter(self) -> Path:
+        """The finished adapter, in PEFT's layout."""
+        return self.path / "adapter"
+
+    @property
+    def best(self) -> Path:
+        """The best adapter so far, in PEFT's layout."""
+        return self.path / "best"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Trainer's checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def card(self) -> Path:
+        """The model card."""
+        return self.path / "README.md"
+
+    @property
+    def report_file(self) -> Path:
+        """The report; a run that has it is finished."""
+        return self.path / "report.json"
+
+    @property
+    def finished(self) -> bool:
+        """Whether training ended and everything was written."""
+        return self.report_file.is_file()
+
+    def read_config(self) -> Config:
+        """The resolved config of the run."""
+        return read_run_config(self.config_file)
+
+    def read_report(self) -> dict[str, Any]:
+        """The report of a finished run.
+
+        Raises:
+            RunError: If it is missing or broken.
+        """
+        try:
+            report = json.loads(self.report_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"The run {self.path} has no readable report.json.") from error
+        if not isinstance(report, dict):
+            raise RunError(f"The report.json of the run {self.path} is not an object.")
+        return report
+
+
+def find_run(path: Path) -> RunFolder:
+    """An existing run with an adapter.
+
+    Raises:
+        RunError: If the folder is missing, is no run, or has no adapter yet.
+    """
+    run = RunFolder(path)
+    if not path.is_dir():
+        raise RunError(f"There is no run folder {path}.", hint="Give the folder that `loretta train` wrote.")
+    if not run.config_file.is_file():
+        raise RunError(
+            f"{path} is not a run folder: it has no config.yaml.",
+            hint="Give the folder that `loretta train` wrote, not the adapter in it.",
+        )
+    if not (run.adapter / "adapter_config.json").is_file():
+        raise RunError(
+            f"The run {path} has no finished adapter.",
+            hint=f"Finish it: loretta train --output {path} --resume",
+        )
+    return run
+
+
+def choose_folder(asked: str | None, name: str) -> Path:
+    """The folder for a new run: the one asked for, or a new one below ``runs/``."""
+    if asked is not None:
+        return Path(asked).expanduser()
+    path, number = DEFAULT_PARENT / name, 1
+    while path.exists():
+        number += 1
+        path = DEFAULT_PARENT / f"{name}-{number}"
+    return path
+
+
+def check_free(path: Path, *, overwrite: bool) -> None:
+    """Refuse a folder that a new run cannot have, before any work is done.
+
+    Raises:
+        OutputError: If it is taken, or cannot be written.
+    """
+    if path.exists() and not path.is_dir():
+        raise OutputError(f"The output {path} is a file; expected a folder.", hint="Choose another --output.")
+    if path.is_dir() and any(path.iterdir()):
+        is_run = (path / "config.yaml").is_file()
+        if not overwrite:
+            raise OutputError(
+                f"The output folder {path} exists and is not empty.",
+                hint="Add --resume to go on with it, --overwrite to start it anew, or choose another --output."
+                if is_run
+                else "Choose another --output.",
+            )
+        if not is_run:
+            raise OutputError(
+                f"--overwrite replaces runs only, and {path} is not one: it has no config.yaml.",
+                hint="Choose another --output, or empty the folder yourself.",
+            )
+    check_writable(path)
+
+
+def create_run(path: Path, config: Config, *, overwrite: bool) -> RunFolder:
+    """Make the folder and write the config into it.
+
+    Raises:
+        OutputError: If it cannot be written.
+    """
+    check_free(path, overwrite=overwrite)
+    run = RunFolder(path)
+    with explained(path):
+        if overwrite and path.is_dir():
+            shutil.rmtree(path)
+        path.mkdir(parents=True, exist_ok=True)
+        write_config(config, run.config_file)
+    return run

@@ -1,0 +1,1 @@
+"""Evaluation: the two forms of a task, scores, metrics. May import tasks, models and errors."""

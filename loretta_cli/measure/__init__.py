@@ -1,0 +1,1 @@
+"""Measuring: parameters, memory, the environment. May import tuners, models and errors."""

@@ -1,0 +1,33 @@
+"""What a run ran on: versions, device, command line. No telemetry: it goes into the run folder only."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from typing import Any
+
+PACKAGES = ("loretta-cli", "torch", "transformers", "peft", "accelerate", "datasets", "tensorly", "numpy")
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions of Python and packages, the platform, the devices, and the command line."""
+    import torch
+
+    return {
+        "argv": sys.argv[1:],
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None

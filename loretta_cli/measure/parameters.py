@@ -1,0 +1,116 @@
+"""Counting what trains, in parts: cores, adapter biases, norms, head. The parts sum to the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import nn
+
+from loretta_cli.models.families import family_of
+
+FLOAT32_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class LayerShape:
+    """One adapted matrix: its name, TT modes ("8·8·12 | 8·8") and ranks, and trainable numbers."""
+
+    name: str
+    modes: str
+    ranks: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterCount:
+    """What an adapter trains on a model.
+
+    Args:
+        trainable: Numbers that train.
+        total: Numbers of the base model.
+        parts: ``cores`` (for other methods than ours: their own weights), ``biases``, ``norms``, ``head``.
+        storage_bytes: Size of the saved tensors, trained and frozen, in fp32.
+        layers: Number of adapted modules.
+        shapes: The trains, in the model's order.
+    """
+
+    trainable: int
+    total: int
+    parts: Mapping[str, int]
+    storage_bytes: int
+    layers: int
+    shapes: tuple[LayerShape, ...] = ()
+
+    @property
+    def percent(self) -> float:
+        """``trainable`` in percent of ``total``."""
+        return 100.0 * self.trainable / self.total
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the ``--json`` contract."""
+        return {
+            "trainable": self.trainable,
+            "total": self.total,
+            "percent": self.percent,
+            "parts": dict(self.parts),
+            "storage_bytes": self.storage_bytes,
+            "layers": self.layers,
+            "shapes": [asdict(shape) for shape in self.shapes],
+        }
+
+
+def count_base(model: nn.Module) -> int:
+    """Numbers of a model before an adapter is put in; a tied matrix counts once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def count_adapter(model: Any, total: int, model_type: str | None) -> ParameterCount:
+    """Count a ``PeftModel``.
+
+    Args:
+        model: The model with its adapter.
+        total: :func:`count_base` of the base model.
+        model_type: For the names of the norms.
+    """
+    from peft import get_peft_model_state_dict
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    family = family_of(model_type)
+    norms = family.norms if family is not None else ()
+    parts = dict.fromkeys(("cores", "biases", "norms", "head"), 0)
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            parts[_part(name, norms)] += parameter.numel()
+    saved = get_peft_model_state_dict(model)
+    return ParameterCount(
+        trainable=sum(parts.values()),
+        total=total,
+        parts=parts,
+        storage_bytes=FLOAT32_BYTES * sum(tensor.numel() for tensor in saved.values()),
+        layers=sum(isinstance(module, BaseTunerLayer) for module in model.modules()),
+        shapes=_shapes(model),
+    )
+
+
+def _part(name: str, norms: tuple[str, ...]) -> str:
+    owner, carried, _ = name.partition(".modules_to_save.")
+    if carried:
+        return "norms" if owner.endswith(norms) and norms else "head"
+    return "biases" if name.endswith(".bias") else "cores"
+
+
+def _shapes(model: nn.Module) -> tuple[LayerShape, ...]:
+    from loretta_cli.tt import TensorTrain
+
+    return tuple(
+        LayerShape(
+            name.removeprefix("base_model.model."),
+            str(module.shape),
+            module.ranks,
+            sum(parameter.numel() for parameter in module.parameters()),
+        )
+        for name, module in model.named_modules()
+        if isinstance(module, TensorTrain)
+    )

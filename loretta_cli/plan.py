@@ -1,0 +1,199 @@
+"""The plan: what a config resolves to, before anything is trained or written.
+
+``Config`` (what was asked) becomes a :class:`Plan` (model, task, form, data, all decided) and, with the
+model loaded and the adapter put in, an :class:`AdaptedModel` with the resolved config: every value that
+was left open is filled in, so that a run's ``config.yaml`` says what was done.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from peft import LoraConfig, PeftModel, get_peft_model
+from transformers import PreTrainedModel, set_seed
+
+from loretta_cli.config import Config
+from loretta_cli.errors import ConfigError
+from loretta_cli.evaluation.forms import TaskForm, longest_row
+from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
+from loretta_cli.models.families import Form
+from loretta_cli.models.loading import (
+    LoadedModel,
+    choose_dtype,
+    default_form,
+    load_config,
+    load_model,
+    load_tokenizer,
+)
+from loretta_cli.models.source import ModelSource, find_model
+from loretta_cli.tasks.preparation import TaskData, prepare_task
+from loretta_cli.training.defaults import training_defaults
+from loretta_cli.tuners.settings import make_peft_config
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything decided, nothing loaded but config, tokenizer and rows.
+
+    Args:
+        config: The config with model, data, form and training values filled in.
+        source: Where the base model is.
+        model_config: Its transformers config.
+        form: The task's form with the tokenizer.
+        data: The task and its checked examples.
+    """
+
+    config: Config
+    source: ModelSource
+    model_config: Any
+    form: TaskForm
+    data: TaskData
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The task's label names."""
+        return self.data.task.labels
+
+
+@dataclass(frozen=True, slots=True)
+class AdaptedModel:
+    """A base model with a new adapter.
+
+    Args:
+        model: The PEFT model.
+        config: The plan's config with the adapter's settings filled in.
+        count: What trains.
+    """
+
+    model: PeftModel
+    config: Config
+    count: ParameterCount
+
+
+def make_plan(config: Config) -> Plan:
+    """Decide everything that a config left open, and read and check the data.
+
+    Raises:
+        ConfigError: If the model or the task is missing.
+        DataError: If a row is wrong.
+        ModelError: If the model cannot be read.
+    """
+    model, task = config.model, config.task
+    if model.name is None or task.name is None:
+        missing = "model" if model.name is None else "task"
+        raise ConfigError(f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe.")
+    source = find_model(model.name)
+    data = prepare_task(task.name, config.data, seed=config.training.seed)
+    model_config = load_config(
+        source, revision=model.revision, trust_remote_code=model.trust_remote_code
+    )
+    tokenizer = load_tokenizer(
+        source, revision=model.revision, trust_remote_code=model.trust_remote_code
+    )
+    form_name: Form = default_form(model_config) if task.form == "auto" else task.form
+    form = TaskForm(form_name, tokenizer, longest_row(form_name, config.data.max_length, model_config))
+    return Plan(_decided(config, form, data, source), source, model_config, form, data)
+
+
+def load_base(plan: Plan, *, dtype: str | None = None) -> LoadedModel:
+    """Load the plan's base model; a new head is drawn from the run's seed."""
+    settings = plan.config.model
+    set_seed(plan.config.training.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return load_model(
+        plan.source,
+        plan.form.name,
+        labels=plan.labels,
+        dtype=choose_dtype(dtype or settings.dtype, plan.model_config, device),
+        revision=settings.revision,
+        trust_remote_code=settings.trust_remote_code,
+        pad_token_id=plan.form.tokenizer.pad_token_id,
+    )
+
+
+def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
+    """Put a new adapter into a base model and fill its settings into the config."""
+    total = count_base(base.model)
+    model_type = plan.model_config.model_type
+    peft_config = make_peft_config(
+        plan.config.adapter,
+        task_type=plan.form.task_type,
+        model_type=model_type,
+        new_modules=base.new_modules,
+    )
+    peft_config.base_model_name_or_path = plan.config.model.name
+    set_seed(plan.config.training.seed)
+    model = cast(PeftModel, get_peft_model(cast(PreTrainedModel, base.model), peft_config))
+    adapter = plan.config.adapter.model_copy(update=_settings_of(peft_config))
+    config = plan.config.model_copy(update={"adapter": adapter})
+    return AdaptedModel(model, config, count_adapter(model, total, model_type))
+
+
+def _decided(config: Config, form: TaskForm, data: TaskData, source: ModelSource) -> Config:
+    """The config with everything filled in that does not need the model's weights."""
+    training, task = config.training, data.task
+    defaults = training_defaults(config.adapter.method, training.gradient)
+    custom = task.hub_id is None and config.task.name == "classification"
+    columns = {"text": task.text, "text_pair": task.text_pair, "label": task.label} if custom else {}
+    return config.model_copy(
+        update={
+            "model": config.model.model_copy(
+                update={"name": source.name if source.name.startswith("bundled:") else source.location}
+            ),
+            "task": config.task.model_copy(update={"form": form.name}),
+            "data": config.data.model_copy(
+                update={
+                    "source": _absolute(config.data.source),
+                    "max_length": form.max_length,
+                    "columns": config.data.columns.model_copy(update=columns),
+                    "labels": list(task.labels) if custom else None,
+                }
+            ),
+            "training": training.model_copy(
+                update={
+                    "learning_rate": training.learning_rate or defaults.learning_rate,
+                    "epochs": training.epochs or defaults.epochs,
+                }
+            ),
+        }
+    )
+
+
+def _absolute(source: str | None) -> str | None:
+    """A local data path from anywhere; other sources as they are."""
+    if source is None or source.startswith("bundled:"):
+        return source
+    path = Path(source).expanduser()
+    return str(path.resolve()) if path.exists() else source
+
+
+def _settings_of(peft_config: Any) -> dict[str, Any]:
+    """A PEFT config's values as adapter settings."""
+    targets, excluded = peft_config.target_modules, peft_config.exclude_modules
+    common = {
+        "target_modules": sorted(targets) if isinstance(targets, (set, list)) else targets,
+        "exclude_modules": sorted(excluded) if isinstance(excluded, (set, list)) else excluded,
+        "layers_to_transform": peft_config.layers_to_transform,
+    }
+    if isinstance(peft_config, LoraConfig):
+        return common | {
+            "bottleneck": peft_config.r,
+            "alpha": float(peft_config.lora_alpha),
+            "dropout": float(peft_config.lora_dropout),
+        }
+    shared = {
+        name: getattr(peft_config, name)
+        for name in ("preset", "tt_rank", "alpha", "dropout", "train_norms", "head", "mode_shapes")
+    }
+    if peft_config.method == "rep":
+        init = "noise-reduction" if peft_config.init_weights == "noise-reduction" else "zero"
+        return common | shared | {"bottleneck": peft_config.r, "init": init}
+    return common | shared | {
+        "bottleneck": peft_config.bottleneck,
+        "bias": peft_config.adapter_bias,
+        "placement": peft_config.placement,
+        "activation": peft_config.activation,
+    }

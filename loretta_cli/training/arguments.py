@@ -1,0 +1,63 @@
+"""From the training settings to ``transformers.TrainingArguments``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments
+
+from loretta_cli.config import TrainingSettings
+
+OPTIMIZERS = {
+    "adamw": "adamw_torch",
+    "adamw_fused": "adamw_torch_fused",
+    "adafactor": "adafactor",
+    "sgd": "sgd",
+}
+
+
+def training_arguments(settings: TrainingSettings, *, folder: Path, main_metric: str) -> TrainingArguments:
+    """Trainer's arguments: evaluate, save and look for the best at the same steps; print and send nothing.
+
+    Args:
+        settings: With learning rate and epochs filled in.
+        folder: For the checkpoints.
+        main_metric: The best checkpoint has the highest of it.
+    """
+    steps = settings.evaluate_every
+    rhythm: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
+    if steps is not None:
+        rhythm = {"eval_strategy": "steps", "eval_steps": steps, "save_strategy": "steps", "save_steps": steps}
+    return TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=settings.batch_size,
+        per_device_eval_batch_size=settings.evaluation_batch_size,
+        gradient_accumulation_steps=settings.gradient_accumulation,
+        gradient_checkpointing=settings.gradient_checkpointing,
+        gradient_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
+        num_train_epochs=settings.epochs or 1.0,
+        max_steps=settings.max_steps or -1,
+        learning_rate=settings.learning_rate or 0.0,
+        lr_scheduler_type=settings.scheduler,
+        warmup_steps=settings.warmup,
+        weight_decay=settings.weight_decay,
+        optim=OPTIMIZERS[settings.optimizer],
+        max_grad_norm=settings.max_grad_norm,
+        seed=settings.seed,
+        data_seed=settings.seed,
+        logging_steps=settings.log_every,
+        logging_first_step=True,
+        logging_nan_inf_filter=False,
+        load_best_model_at_end=True,
+        metric_for_best_model=main_metric,
+        greater_is_better=True,
+        label_names=["labels"],
+        remove_unused_columns=False,
+        dataloader_pin_memory=torch.cuda.is_available(),
+        disable_tqdm=True,
+        report_to="none",
+        log_level="error",
+        **rhythm,
+    )

@@ -1,0 +1,109 @@
+"""What happens beside the training loop: reporting, the metrics log, the best adapter, a dead loss."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from pathlib import Path
+from typing import Any
+
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from loretta_cli.artifacts.files import new_folder
+from loretta_cli.artifacts.metrics_log import MetricsLog
+from loretta_cli.errors import TrainingError
+from loretta_cli.report import Reporter
+
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+TRAIN_VALUES = ("loss", "learning_rate", "grad_norm", "epoch")
+
+
+class ReportCallback(TrainerCallback):  # type: ignore[misc]
+    """Passes on what Trainer logs, to the reporter and to ``metrics.jsonl``.
+
+    Args:
+        reporter: Shows it.
+        log: Keeps it.
+        metrics: The task's metric names, the main one first.
+    """
+
+    def __init__(self, reporter: Reporter, log: MetricsLog, metrics: tuple[str, ...]) -> None:
+        self.reporter = reporter
+        self.log = log
+        self.metrics = metrics
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Start the progress display."""
+        self.reporter.training_started(state.max_steps, state.global_step)
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Count the step; the last one is always evaluated and saved."""
+        self.reporter.progress(state.global_step)
+        if state.global_step >= state.max_steps and args.eval_strategy == "steps":
+            control.should_evaluate = control.should_save = True
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep a training record; stop at a loss that is not a number.
+
+        Raises:
+            TrainingError: If the loss is not finite.
+        """
+        if logs is None or "loss" not in logs:
+            return
+        values = {name: float(logs[name]) for name in TRAIN_VALUES if name in logs}
+        self.log.append(state.global_step, "train", values)
+        self.reporter.logged(state.global_step, values)
+        if not math.isfinite(values["loss"]):
+            raise TrainingError(
+                f"The loss is {values['loss']} at step {state.global_step}: training has diverged.",
+                hint="Lower training.learning_rate, lengthen training.warmup, or use model.dtype=float32.",
+            )
+
+    def on_evaluate(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        metrics: dict[str, float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Keep a validation record, the main metric first."""
+        names = (*self.metrics, "loss")
+        values = {name: float((metrics or {})[f"eval_{name}"]) for name in names}
+        self.log.append(state.global_step, "validation", values)
+        main = values[self.metrics[0]]
+        is_best = state.best_metric is None or main > state.best_metric
+        self.reporter.evaluated(state.global_step, values, is_best=is_best)
+
+
+class BestAdapterCallback(TrainerCallback):  # type: ignore[misc]
+    """Copies the adapter of the best checkpoint so far to ``best/``, whole or not at all.
+
+    Args:
+        best: The folder.
+    """
+
+    def __init__(self, best: Path) -> None:
+        self.best = best
+
+    def on_save(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Copy, if the checkpoint that was just written is the best one."""
+        if not state.is_world_process_zero or state.best_global_step != state.global_step:
+            return
+        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        with new_folder(self.best, replace=True) as folder:
+            for name in ADAPTER_FILES:
+                shutil.copy2(checkpoint / name, folder / name)

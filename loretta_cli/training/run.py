@@ -1,0 +1,169 @@
+"""One training run: from a config to a finished run folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transformers import EarlyStoppingCallback
+from transformers.trainer_callback import PrinterCallback
+
+from loretta_cli.artifacts.card import write_card
+from loretta_cli.artifacts.checkpoints import last_complete, step_of
+from loretta_cli.artifacts.files import explained, new_folder, write_json
+from loretta_cli.artifacts.metrics_log import MetricsLog
+from loretta_cli.artifacts.run_folder import RunFolder, create_run
+from loretta_cli.config import Config
+from loretta_cli.evaluation.metrics import compute_metrics
+from loretta_cli.measure.environment import describe_environment
+from loretta_cli.measure.memory import peak_memory_bytes
+from loretta_cli.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
+from loretta_cli.report import Reporter
+from loretta_cli.report.curves import draw_curves
+from loretta_cli.training.arguments import training_arguments
+from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
+from loretta_cli.training.gradients import GRADIENTS
+from loretta_cli.training.trainer import AdapterTrainer
+
+
+@dataclass(frozen=True, slots=True)
+class TrainReport:
+    """What a finished run has to say; the document of ``train --json``."""
+
+    run: str
+    metrics: Mapping[str, float]
+    main_metric: str
+    best_step: int
+    trainable_parameters: int
+    total_parameters: int
+    steps: int
+    seconds: float
+    peak_memory_bytes: int
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the contract."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def train(
+    config: Config, folder: Path, reporter: Reporter, *, resume: bool = False, overwrite: bool = False
+) -> TrainReport:
+    """Train an adapter and leave a complete run folder.
+
+    Args:
+        config: What was asked; with ``resume``, the run's own config.
+        folder: The run folder, new or to be resumed.
+        reporter: Hears of everything.
+        resume: Go on from the last complete checkpoint in ``folder``.
+        overwrite: Replace a run that is there.
+
+    Raises:
+        LorettaError: Of the kind of whatever is wrong.
+    """
+    plan = make_plan(config)
+    for note in plan.data.notes:
+        reporter.note(note)
+    adapted = put_adapter(plan, load_base(plan))
+    run = RunFolder(folder) if resume else create_run(folder, adapted.config, overwrite=overwrite)
+    reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
+    checkpoint = last_complete(run.checkpoints) if resume else None
+    log = MetricsLog(run.metrics_file)
+    if resume:
+        step = step_of(checkpoint) if checkpoint else 0
+        reporter.note(f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew")
+        log.truncate_after(step)
+    with explained(folder):
+        write_json(run.environment_file, describe_environment())
+        trainer = make_trainer(plan, adapted, run, reporter, log)
+        started = time.monotonic()
+        try:
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        finally:
+            reporter.training_ended()
+        return _finish(plan, adapted, run, trainer, log, time.monotonic() - started)
+
+
+def make_trainer(
+    plan: Plan, adapted: AdaptedModel, run: RunFolder, reporter: Reporter, log: MetricsLog
+) -> AdapterTrainer:
+    """The Trainer of a run, with the rows encoded."""
+    settings, task = adapted.config.training, plan.data.task
+    train_rows = plan.form.encode(task, plan.data.train)
+    validation_rows = plan.form.encode(task, plan.data.validation).by_length()
+    shortened = train_rows.shortened + validation_rows.shortened
+    if shortened:
+        total = len(train_rows.rows) + len(validation_rows.rows)
+        reporter.note(f"{shortened} of {total} rows are longer than {plan.form.max_length} tokens and were cut")
+
+    def metrics(prediction: Any) -> dict[str, float]:
+        return compute_metrics(task.metrics, prediction.predictions, prediction.label_ids)
+
+    callbacks: list[Any] = [ReportCallback(reporter, log, task.metrics), BestAdapterCallback(run.best)]
+    if settings.early_stopping is not None:
+        callbacks.append(EarlyStoppingCallback(settings.early_stopping))
+    trainer = AdapterTrainer(
+        estimator=GRADIENTS.get(settings.gradient)(),
+        scorer=plan.form.scorer,
+        model=adapted.model,
+        args=training_arguments(settings, folder=run.checkpoints, main_metric=task.main_metric),
+        data_collator=plan.form.collate,
+        train_dataset=list(train_rows.rows),
+        eval_dataset=list(validation_rows.rows),
+        compute_metrics=metrics,
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
+def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
+    """What the header of a run shows."""
+    training, adapter, count = adapted.config.training, adapted.config.adapter, adapted.count
+    parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
+    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    peft_config = adapted.model.peft_config["default"]
+    preset = getattr(peft_config, "preset", None)
+    return {
+        "model": f"{adapted.config.model.name} ({plan.form.name})",
+        "data": f"{len(plan.data.train):,} train, {len(plan.data.validation):,} validation rows",
+        "adapter": f"{adapter.method}, bottleneck {adapter.bottleneck}"
+        + (f", TT rank {adapter.tt_rank}, preset {preset}" if preset else ""),
+        "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
+        "training": f"{length}, batch {training.batch_size}, learning rate {training.learning_rate:g}, "
+        f"seed {training.seed}",
+        "run": str(run.path),
+    }
+
+
+def _finish(
+    plan: Plan, adapted: AdaptedModel, run: RunFolder, trainer: AdapterTrainer, log: MetricsLog, seconds: float
+) -> TrainReport:
+    """Write the adapter (the best one, which Trainer has loaded) and everything that describes the run."""
+    records = log.read()
+    best_step = int(trainer.state.best_global_step or trainer.state.global_step)
+    best = next(
+        record for record in reversed(records) if record["split"] == "validation" and record["step"] == best_step
+    )
+    report = TrainReport(
+        run=str(run.path),
+        metrics={name: best[name] for name in (*plan.data.task.metrics, "loss")},
+        main_metric=plan.data.task.main_metric,
+        best_step=best_step,
+        trainable_parameters=adapted.count.trainable,
+        total_parameters=adapted.count.total,
+        steps=trainer.state.global_step,
+        seconds=round(seconds, 3),
+        peak_memory_bytes=peak_memory_bytes(),
+    )
+    with new_folder(run.adapter, replace=True) as adapter:
+        adapted.model.save_pretrained(adapter)
+        (adapter / "README.md").unlink(missing_ok=True)
+        plan.form.tokenizer.save_pretrained(adapter)
+    log.write_csv(run.metrics_table)
+    draw_curves(records, run.curves, main_metric=report.main_metric)
+    write_card(run, plan, adapted, report.as_json())
+    write_json(run.report_file, {"schema_version": 1, **report.as_json()})
+    return report

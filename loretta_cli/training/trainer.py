@@ -1,0 +1,72 @@
+"""The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
+
+Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
+scores), ``_save_checkpoint`` (the completeness marker).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import Trainer
+
+from loretta_cli.artifacts.checkpoints import mark_complete
+from loretta_cli.evaluation.scoring import Scorer, scores_loss
+from loretta_cli.training.gradients import GradientEstimator
+
+
+class AdapterTrainer(Trainer):  # type: ignore[misc]
+    """Trains an adapter with gradients from an estimator and the loss of a scorer.
+
+    Args:
+        estimator: Where gradients come from.
+        scorer: From a batch to scores ``(batch, labels)``.
+        **options: Passed to ``transformers.Trainer``.
+    """
+
+    def __init__(self, *, estimator: GradientEstimator, scorer: Scorer, **options: Any) -> None:
+        super().__init__(**options)
+        self.estimator = estimator
+        self.scorer = scorer
+        # The loss is a mean over the batch's rows, whatever the model's own loss would have counted.
+        self.model_accepts_loss_kwargs = False
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
+    ) -> torch.Tensor:
+        """Have the estimator add the gradient of one batch to ``.grad``; returns the loss."""
+        model.train()
+        batch = self._prepare_inputs(inputs)
+
+        def loss() -> torch.Tensor:
+            with self.compute_loss_context_manager():
+                value: torch.Tensor = self.compute_loss(model, batch)
+            return value
+
+        return self.estimator.accumulate(
+            model,
+            loss,
+            scale=1.0 / self.current_gradient_accumulation_steps,
+            backward=self.accelerator.backward,
+        )
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: Mapping[str, torch.Tensor],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Cross-entropy of the scores; the scores are the output that evaluation collects."""
+        scores = self.scorer(model, inputs)
+        loss = scores_loss(scores, inputs["labels"])
+        return (loss, {"scores": scores}) if return_outputs else loss
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
