@@ -73,8 +73,12 @@ class AdaptedModel:
     count: ParameterCount
 
 
-def make_plan(config: Config) -> Plan:
+def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     """Decide everything that a config left open, and read and check the data.
+
+    Args:
+        config: What was asked.
+        data: The task's rows, where they are read already (an evaluation reads one split only).
 
     Raises:
         ConfigError: If the model or the task is missing.
@@ -86,7 +90,7 @@ def make_plan(config: Config) -> Plan:
         missing = "model" if model.name is None else "task"
         raise ConfigError(f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe.")
     source = find_model(model.name)
-    data = prepare_task(task.name, config.data, seed=config.training.seed)
+    data = data or prepare_task(task.name, config.data, seed=config.training.seed)
     model_config = load_config(
         source, revision=model.revision, trust_remote_code=model.trust_remote_code
     )
@@ -124,7 +128,6 @@ def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
         model_type=model_type,
         new_modules=base.new_modules,
     )
-    peft_config.base_model_name_or_path = plan.config.model.name
     set_seed(plan.config.training.seed)
     model = cast(PeftModel, get_peft_model(cast(PreTrainedModel, base.model), peft_config))
     adapter = plan.config.adapter.model_copy(update=_settings_of(peft_config))

@@ -48,16 +48,24 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[str]:
         return iter(self.names())
 
+    def check(self, name: str) -> None:
+        """Refuse an unknown name, without importing anything.
+
+        Raises:
+            ConfigError: With the nearest names.
+        """
+        if name not in self._targets:
+            raise ConfigError(
+                f"Unknown {self.kind} {name!r}.", hint=suggest(name, self._targets, plural=f"{self.kind}s")
+            )
+
     def get(self, name: str) -> T:
         """The object registered as ``name``.
 
         Raises:
             ConfigError: If there is none, with the nearest names.
         """
-        if name not in self._targets:
-            raise ConfigError(
-                f"Unknown {self.kind} {name!r}.", hint=suggest(name, self._targets, plural=f"{self.kind}s")
-            )
+        self.check(name)
         module, _, attribute = self._targets[name].partition(":")
         return cast(T, getattr(importlib.import_module(module), attribute))
 

@@ -55,7 +55,9 @@ def tiny_config(family: str, **changes: Any) -> Any:
         relative = {"relative_attention": True, "pos_att_type": "c2p|p2c", "type_vocab_size": 0}
         return hf.DebertaConfig(**encoder | relative | changes)
     if family in ("llama", "llama-classifier"):
-        return hf.LlamaConfig(**encoder | {"num_key_value_heads": 2, "bos_token_id": 1, "eos_token_id": 2} | changes)
+        return hf.LlamaConfig(
+            **encoder | {"num_key_value_heads": 2, "bos_token_id": 1, "eos_token_id": 2} | changes
+        )
     if family == "gpt2":
         return hf.GPT2Config(
             **{

@@ -28,6 +28,4 @@ def check_task(name: str) -> None:
         ConfigError: With the nearest name and all names.
     """
     if name != CUSTOM:
-        known = Registry("task", {CUSTOM: "", **{known: "" for known in TASKS}})
-        if name not in known:
-            known.get(name)
+        Registry("task", dict.fromkeys((CUSTOM, *TASKS), "")).check(name)

@@ -39,6 +39,8 @@ class Task:
         text_pair: Column with the second text, if the classification form reads two.
         hub_id: The task's data on the hub, used when no ``--data`` is given.
         other_names: Column names of other published versions, mapped to those above.
+        labels_by_name: Whether a cell holds a label's name only (data of the user's own, where the label
+            ``1`` need not be the second one).
     """
 
     name: str
@@ -51,6 +53,7 @@ class Task:
     text_pair: str | None = None
     hub_id: str | None = None
     other_names: Mapping[str, str] | None = None
+    labels_by_name: bool = False
 
     @property
     def main_metric(self) -> str:
@@ -89,11 +92,11 @@ def _text(row: Row, values: Mapping[str, object], column: str, task: Task) -> st
         raise _missing(row, values, column, task)
     value = values[column]
     if value is None:
-        raise column_error(row, column, "the text is null", hint="Remove the row, or fill in the text.")
+        raise column_error(row, column, "the text is null.", hint="Remove the row, or fill in the text.")
     if not isinstance(value, str):
-        raise column_error(row, column, f"expected a text, found {value!r}")
+        raise column_error(row, column, f"expected a text, found {value!r}.")
     if not value.strip():
-        raise column_error(row, column, "the text is empty", hint="Remove the row, or fill in the text.")
+        raise column_error(row, column, "the text is empty.", hint="Remove the row, or fill in the text.")
     return value
 
 
@@ -101,13 +104,30 @@ def _label(row: Row, values: Mapping[str, object], task: Task) -> int:
     if task.label not in values:
         raise _missing(row, values, task.label, task)
     value = values[task.label]
-    if isinstance(value, str) and value in task.labels:
-        return task.labels.index(value)
+    name = label_name(value)
+    if name in task.labels:
+        return task.labels.index(name)
+    if task.labels_by_name:
+        raise column_error(
+            row,
+            task.label,
+            f"found the label {name!r}, expected one of {', '.join(task.labels)}.",
+            hint="Give all labels in data.labels, or remove the row.",
+        )
     number = _number(value)
     if number is None or not 0 <= number < len(task.labels):
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(task.labels))
-        raise column_error(row, task.label, f"found the label {value!r}, expected one of {known}")
+        raise column_error(row, task.label, f"found the label {value!r}, expected one of {known}.")
     return number
+
+
+def label_name(value: object) -> str:
+    """A label cell as a name: ``1``, ``1.0`` and ``"1"`` are the same label."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value).strip()
 
 
 def _number(value: object) -> int | None:
@@ -126,7 +146,7 @@ def _missing(row: Row, values: Mapping[str, object], column: str, task: Task) ->
     return column_error(
         row,
         column,
-        f"the column is missing; found {', '.join(values)}",
+        f"the column is missing; found {', '.join(values)}.",
         hint=f"The task {task.name} reads the columns {expected}. For data of your own use "
         "--task classification.",
     )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from loretta_cli.errors import DataError
-from loretta_cli.tasks.base import Prompt, Task
-from loretta_cli.tasks.sources import Columns, Row, column_error
+from loretta_cli.tasks.base import Prompt, Task, label_name
+from loretta_cli.tasks.sources import Columns, Row
 
 NAME = "classification"
 
@@ -34,6 +34,7 @@ def custom_task(columns: Columns, labels: Sequence[str]) -> Task:
         labels=tuple(labels),
         prompt=Prompt(render=render, options=tuple(f" {name}" for name in labels), cut=columns.text),
         metrics=("accuracy", "macro_f1"),
+        labels_by_name=True,
     )
 
 
@@ -56,29 +57,3 @@ def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | Non
             hint="Check data.columns.label.",
         )
     return tuple(labels)
-
-
-def named(row: Row, column: str, labels: Sequence[str]) -> Row:
-    """The row with its label as one of the names.
-
-    Raises:
-        DataError: If the label is none of them.
-    """
-    name = label_name(row.values.get(column))
-    if name not in labels:
-        raise column_error(
-            row,
-            column,
-            f"found the label {name!r}, which is not one of {', '.join(labels)}",
-            hint="Give all labels in data.labels, or remove the row.",
-        )
-    return Row({**row.values, column: name}, row.file, row.number)
-
-
-def label_name(value: object) -> str:
-    """A label cell as a name: ``1``, ``1.0`` and ``"1"`` are the same label."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()

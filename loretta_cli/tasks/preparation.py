@@ -9,8 +9,16 @@ from loretta_cli.config import DataSettings
 from loretta_cli.errors import ConfigError, DataError
 from loretta_cli.tasks import CUSTOM, TASKS
 from loretta_cli.tasks.base import Example, Task
-from loretta_cli.tasks.classification import custom_task, discover_labels, named
-from loretta_cli.tasks.sources import Row, Splits, check_rows, detect_columns, load_splits, sample
+from loretta_cli.tasks.classification import custom_task, discover_labels
+from loretta_cli.tasks.sources import (
+    Columns,
+    Row,
+    check_rows,
+    detect_columns,
+    load_split,
+    load_splits,
+    sample,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,35 +27,19 @@ class TaskData:
 
     Args:
         task: The task; for ``classification`` made from the columns and labels that were found.
-        train: Examples to train on.
+        train: Examples to train on; empty where a run is only evaluated.
         validation: Examples to evaluate on.
-        test: Further labelled examples, often none.
         notes: What was found and chosen, one sentence each.
     """
 
     task: Task
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
-    test: tuple[Example, ...]
-    notes: tuple[str, ...]
-
-    def split(self, name: str) -> tuple[Example, ...]:
-        """The examples of a split.
-
-        Raises:
-            DataError: If the split is unknown or empty.
-        """
-        rows = {"train": self.train, "validation": self.validation, "test": self.test}.get(name)
-        if not rows:
-            raise DataError(
-                f"The data has no labelled rows in the split {name!r}.",
-                hint="Splits: train, validation, and test where the data has one.",
-            )
-        return rows
+    notes: tuple[str, ...] = ()
 
 
 def prepare_task(name: str, settings: DataSettings, *, seed: int) -> TaskData:
-    """Read and check the rows of a task.
+    """Read and check the rows to train and validate on.
 
     Args:
         name: A task of the registry, or ``classification``.
@@ -58,25 +50,52 @@ def prepare_task(name: str, settings: DataSettings, *, seed: int) -> TaskData:
         ConfigError: If a custom task has no data source.
         DataError: Naming file, row and column of the first fault.
     """
-    source = settings.source or _default_source(name)
-    splits = load_splits(source, validation_fraction=settings.validation_fraction, seed=seed)
-    if name == CUSTOM:
-        task, splits, notes = _custom(splits, settings)
-    else:
-        _refuse_mapping(name, settings)
-        task, notes = TASKS.get(name), []
+    splits = load_splits(
+        _source(name, settings), validation_fraction=settings.validation_fraction, seed=seed
+    )
+    task, notes = _task(name, settings, splits.train, splits.validation)
     train = sample(splits.train, settings.train_rows, seed)
     validation = sample(splits.validation, settings.validation_rows, seed)
     return TaskData(
         task=task,
-        train=tuple(task.example(row) for row in train),
-        validation=tuple(task.example(row) for row in validation),
-        test=_labelled(task, splits.test),
+        train=tuple(map(task.example, train)),
+        validation=tuple(map(task.example, validation)),
         notes=(splits.description, *notes),
     )
 
 
-def _default_source(name: str) -> str:
+def prepare_split(
+    name: str, settings: DataSettings, split: str, *, rows: int | None, seed: int, whole_file: bool = False
+) -> TaskData:
+    """Read and check one split, to evaluate on; it stands in ``validation`` of what is returned.
+
+    Args:
+        name: The task.
+        settings: The data section; for a custom task with its columns and labels.
+        split: ``train``, ``validation`` or ``test``.
+        rows: At most so many, or all.
+        seed: For the held-out share and the sample.
+        whole_file: A source that is one file counts whole (it is not the file that was trained on).
+
+    Raises:
+        DataError: If the split is missing or hides its labels, or a row is wrong.
+    """
+    found = load_split(
+        _source(name, settings),
+        split,
+        validation_fraction=settings.validation_fraction,
+        seed=seed,
+        whole_file=whole_file,
+    )
+    task, notes = _task(name, settings, found)
+    if all(row.values.get(task.label) in (-1, "-1") for row in found):
+        raise DataError(f"The split {split!r} hides its labels (all are -1), so nothing can be scored on it.")
+    return TaskData(task, (), tuple(map(task.example, sample(found, rows, seed))), tuple(notes))
+
+
+def _source(name: str, settings: DataSettings) -> str:
+    if settings.source is not None:
+        return settings.source
     if name == CUSTOM:
         raise ConfigError(
             "The task classification needs data: --data is missing.",
@@ -88,30 +107,20 @@ def _default_source(name: str) -> str:
     return hub_id
 
 
-def _custom(splits: Splits, settings: DataSettings) -> tuple[Task, Splits, list[str]]:
-    mapped = settings.columns
-    columns = detect_columns(
-        splits.train, text=mapped.text, text_pair=mapped.text_pair, label=mapped.label
-    )
-    for rows in (splits.train, splits.validation):
-        check_rows(rows, columns)
-    labels = discover_labels(splits.train, columns.label, settings.labels)
+def _task(name: str, settings: DataSettings, *rows: Sequence[Row]) -> tuple[Task, list[str]]:
+    """The task and what was found out about it; ``rows`` are checked, the first define a custom task."""
+    if name != CUSTOM:
+        _refuse_mapping(name, settings)
+        return TASKS.get(name), []
+    given = settings.columns
+    columns: Columns = detect_columns(rows[0], text=given.text, text_pair=given.text_pair, label=given.label)
+    for part in rows:
+        check_rows(part, columns)
+    labels = discover_labels(rows[0], columns.label, settings.labels)
     notes = [f"{len(labels)} labels: {', '.join(labels[:12])}{', …' if len(labels) > 12 else ''}"]
     if columns.detected:
         notes.append(f"columns found: text={columns.text}, label={columns.label}")
-
-    def rename(rows: Sequence[Row]) -> tuple[Row, ...]:
-        return tuple(named(row, columns.label, labels) for row in rows)
-
-    checked = Splits(rename(splits.train), rename(splits.validation), splits.test, splits.description)
-    return custom_task(columns, labels), checked, notes
-
-
-def _labelled(task: Task, rows: Sequence[Row]) -> tuple[Example, ...]:
-    """The examples of a test split, or none where the benchmark hides its labels (-1)."""
-    if not rows or any(row.values.get(task.label) in (None, -1) for row in rows):
-        return ()
-    return tuple(task.example(row) for row in rows)
+    return custom_task(columns, labels), notes
 
 
 def _refuse_mapping(name: str, settings: DataSettings) -> None:

@@ -1,7 +1,7 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
-scores), ``_save_checkpoint`` (the completeness marker).
+scores), ``_get_train_sampler`` (rows of like length together), ``_save_checkpoint`` (the completeness marker).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from transformers import Trainer
 from loretta_cli.artifacts.checkpoints import mark_complete
 from loretta_cli.evaluation.scoring import Scorer, scores_loss
 from loretta_cli.training.gradients import GradientEstimator
+from loretta_cli.training.sampling import LengthGroupedSampler
 
 
 class AdapterTrainer(Trainer):  # type: ignore[misc]
@@ -65,6 +66,11 @@ class AdapterTrainer(Trainer):  # type: ignore[misc]
         scores = self.scorer(model, inputs)
         loss = scores_loss(scores, inputs["labels"])
         return (loss, {"scores": scores}) if return_outputs else loss
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
+        rows = self.train_dataset if train_dataset is None else train_dataset
+        lengths = [len(row["input_ids"]) for row in rows]
+        return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

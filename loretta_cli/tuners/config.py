@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 from peft import PeftConfig, TaskType
 
@@ -68,6 +68,8 @@ class TensorTrainConfig(PeftConfig):
             value = getattr(self, name)
             if isinstance(value, list):
                 setattr(self, name, set(value))
+        if self.head is not None and self.head not in get_args(HeadKind):
+            raise ConfigError(f"head is {self.head!r}; expected one of {', '.join(get_args(HeadKind))}.")
         if self.layers_pattern is not None and self.layers_to_transform is None:
             raise ConfigError("layers_pattern is given without layers_to_transform.")
 

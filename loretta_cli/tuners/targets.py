@@ -18,9 +18,11 @@ def candidate_names(model: nn.Module) -> list[str]:
     """Last names of the linear layers of a model, those that a target list could hold, sorted."""
     return sorted(
         {
-            name.removesuffix(".base_layer").rpartition(".")[2]
+            name.removesuffix(".base_layer").removesuffix(".original_module").rpartition(".")[2]
             for name, module in model.named_modules()
-            if isinstance(module, (nn.Linear, Conv1D)) and ".loretta_" not in name
+            if isinstance(module, (nn.Linear, Conv1D))
+            and ".loretta_" not in name
+            and ".modules_to_save." not in name
         }
     )
 

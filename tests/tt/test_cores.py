@@ -43,7 +43,9 @@ def test_the_same_generator_state_gives_the_same_cores() -> None:
 
 
 @pytest.mark.parametrize(("inputs", "outputs", "rank"), [(48, 64, 5), (64, 48, 3), (12, 20, 1)])
-def test_entries_of_a_random_train_have_variance_one_over_inputs(inputs: int, outputs: int, rank: int) -> None:
+def test_entries_of_a_random_train_have_variance_one_over_inputs(
+    inputs: int, outputs: int, rank: int
+) -> None:
     shape = choose_mode_shape(inputs, outputs)
     generator = torch.Generator().manual_seed(0)
     ranks = resolve_ranks(shape.modes, rank)
@@ -66,12 +68,17 @@ def test_checking_reads_modes_and_ranks_off_the_cores() -> None:
 
 
 @pytest.mark.parametrize(
-    "sizes",
-    [[(1, 3, 2), (3, 4, 1)], [(2, 3, 2), (2, 4, 1)], [(1, 3, 2), (2, 4, 2)], [(1, 3, 2), (2, 4)]],
+    ("sizes", "message"),
+    [
+        ([(1, 3, 2), (3, 4, 1)], "Consecutive factors"),
+        ([(2, 3, 2), (2, 4, 1)], "Boundary conditions"),
+        ([(1, 3, 2), (2, 4, 2)], "Boundary conditions"),
+        ([(1, 3, 2), (2, 4)], "expected 3, got 2"),
+    ],
     ids=["neighbours", "first rank", "last rank", "order"],
 )
-def test_tensors_that_form_no_train_are_refused(sizes: list[tuple[int, ...]]) -> None:
-    with pytest.raises(ValueError, match=r"rank|order|TT"):
+def test_tensors_that_form_no_train_are_refused(sizes: list[tuple[int, ...]], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
         check_cores([torch.zeros(size) for size in sizes])
 
 

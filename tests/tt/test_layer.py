@@ -17,7 +17,8 @@ WAYS = {
 def linear(way: str, *, bias: bool = True) -> TensorTrainLinear:
     shape, rank = WAYS[way]
     torch.manual_seed(0)
-    layer = TensorTrainLinear(shape, rank, bias=bias).double()
+    layer = TensorTrainLinear(shape, rank, bias=bias)
+    layer.double()
     if layer.bias is not None:
         torch.nn.init.normal_(layer.bias)
     return layer

@@ -7,7 +7,7 @@ numpy; pyarrow and datasets are imported only inside the functions that need the
 """
 
 from loretta_cli.tasks.sources.columns import Columns, check_rows, detect_columns
-from loretta_cli.tasks.sources.load import load_splits
+from loretta_cli.tasks.sources.load import load_split, load_splits
 from loretta_cli.tasks.sources.rows import Row, Splits, column_error, sample
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "check_rows",
     "column_error",
     "detect_columns",
+    "load_split",
     "load_splits",
     "sample",
 ]

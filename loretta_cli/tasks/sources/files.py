@@ -114,6 +114,32 @@ def load_folder(folder: Path, name: str) -> Splits:
     return Splits(rows["train"], rows["validation"], rows["test"], describe(rows))
 
 
+def load_folder_split(folder: Path, name: str, split: str) -> tuple[Row, ...]:
+    """Read the file of one split of a folder.
+
+    Args:
+        folder: Where the folder is.
+        name: What the user calls it.
+        split: ``train``, ``validation`` or ``test``.
+
+    Returns:
+        At least one row.
+
+    Raises:
+        DataError: If the file is missing, there are two, or it has a fault.
+    """
+    try:
+        found = sorted(folder.iterdir())
+    except OSError as error:
+        raise unreadable(name, error) from error
+    path = _split_file(found, split, name)
+    if path is None:
+        raise DataError(
+            f"{name} has no {split} file; {_listing(found)}.", hint=f"Name it {split}, with the ending {FORMATS}."
+        )
+    return read_file(path, os.path.join(name, path.name))
+
+
 def describe(splits: dict[str, tuple[Row, ...]]) -> str:
     """``"480 train rows from data/train.csv, 120 validation rows from …"``, without empty splits."""
     return ", ".join(

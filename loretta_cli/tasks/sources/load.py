@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING
 
 from loretta_cli.errors import DataError
 from loretta_cli.tasks.sources.bundled import PREFIX, load_bundled
-from loretta_cli.tasks.sources.files import SUFFIXES, load_file, load_folder
+from loretta_cli.tasks.sources.files import (
+    SPLIT_NAMES,
+    SUFFIXES,
+    load_file,
+    load_folder,
+    load_folder_split,
+    read_file,
+)
 from loretta_cli.tasks.sources.hub import is_hub_id, load_hub
 from loretta_cli.tasks.sources.text import unreadable
 
 if TYPE_CHECKING:
-    from loretta_cli.tasks.sources.rows import Splits
+    from loretta_cli.tasks.sources.rows import Row, Splits
 
 EXPECTED = (
     "Give a folder with train and validation files, one data file, bundled:NAME, or a hub data set such as "
@@ -54,6 +61,38 @@ def load_splits(source: str, *, validation_fraction: float, seed: int, hub_id_al
     if stat.S_ISDIR(mode):
         return load_folder(path, source)
     return load_file(path, source, validation_fraction=validation_fraction, seed=seed)
+
+
+def load_split(
+    source: str, split: str, *, validation_fraction: float, seed: int, whole_file: bool = False
+) -> tuple[Row, ...]:
+    """Read the rows of one split, for an evaluation.
+
+    Args:
+        source: As for :func:`load_splits`; a folder needs only this split.
+        split: ``train``, ``validation`` or ``test``.
+        validation_fraction: As for :func:`load_splits`.
+        seed: As for :func:`load_splits`.
+        whole_file: A source that is one file is the split; nothing is held out of it.
+
+    Returns:
+        At least one row.
+
+    Raises:
+        DataError: If the source has no such split, or has a fault.
+    """
+    path = Path(os.path.expanduser(source))
+    if split not in SPLIT_NAMES:
+        raise DataError(f"Unknown split {split!r}; expected {', '.join(SPLIT_NAMES)}.")
+    if path.is_dir():
+        return load_folder_split(path, source, split)
+    if whole_file and path.is_file():
+        return read_file(path, source)
+    splits = load_splits(source, validation_fraction=validation_fraction, seed=seed)
+    rows: tuple[Row, ...] = getattr(splits, split)
+    if not rows:
+        raise DataError(f"{source} has no rows in the split {split!r}.", hint="Choose another --split.")
+    return rows
 
 
 def _mode(path: Path, source: str) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import cast, get_args
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Family, Placement
@@ -38,6 +38,10 @@ class LorettaAdpConfig(TensorTrainConfig):
         self.peft_type = LorettaPeftType.LORETTA_ADP
         if self.activation is not None and self.activation not in ACTIVATIONS:
             raise ConfigError(f"activation is {self.activation!r}; expected one of {', '.join(ACTIVATIONS)}.")
+        if self.placement is not None and self.placement not in get_args(Placement):
+            raise ConfigError(
+                f"placement is {self.placement!r}; expected one of {', '.join(get_args(Placement))}."
+            )
         if self.init_weights not in (True, False):
             raise ConfigError(
                 f"init_weights is {self.init_weights!r}; adp knows true (identity) and false (random) only.",

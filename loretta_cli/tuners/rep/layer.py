@@ -66,6 +66,7 @@ class RepLayer(nn.Module, BaseTunerLayer):
         r, tt_rank, alpha, dropout = config.r, config.tt_rank, config.alpha, config.dropout
         if r is None or tt_rank is None or alpha is None or dropout is None or r < 1:
             raise ConfigError(f"rep needs a bottleneck of at least 1, found r={r}.")
+        self._forget_start(adapter_name)
         start_at_zero = config.init_weights is True
         down = config.mode_shape(self.in_features, r)
         up = config.mode_shape(r, self.out_features)
@@ -79,6 +80,12 @@ class RepLayer(nn.Module, BaseTunerLayer):
         self.scaling[adapter_name] = alpha / r
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def _forget_start(self, adapter_name: str) -> None:
+        for start in (self.loretta_rep_start_A, self.loretta_rep_start_B):
+            if adapter_name in start:
+                del start[adapter_name]
+        self.frozen_peft_weight_names.pop(adapter_name, None)
 
     def factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
         """``(in, k)`` and ``(k, out)`` with ``x + x @ first @ second`` the adapter's update, scale included.

@@ -1,0 +1,65 @@
+"""Holding two models against each other on real rows: the largest difference of their logits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from loretta_cli.evaluation.forms import TaskForm
+
+RELATIVE_TOLERANCE = {torch.float32: 2e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}
+"""Of the largest logit (at least 1): fp32 rounding, and what one cast of the weights to half costs."""
+VERIFIED_ROWS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How far two models are apart.
+
+    Args:
+        max_abs_difference: Largest difference of any logit of any row.
+        tolerance: What is accepted.
+        rows: How many rows were compared.
+    """
+
+    max_abs_difference: float
+    tolerance: float
+    rows: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the difference is a number within the tolerance."""
+        return self.max_abs_difference <= self.tolerance
+
+
+def row_logits(model: nn.Module, form: TaskForm, rows: Sequence[dict[str, Any]]) -> list[torch.Tensor]:
+    """The logits of each row, fp32 on the CPU, one row at a time so that padding plays no part."""
+    device = next(model.parameters()).device
+    logits = []
+    model.eval()
+    with torch.inference_mode():
+        for row in rows:
+            inputs = {
+                name: torch.tensor([value], device=device)
+                for name, value in row.items()
+                if name not in ("labels", "options")
+            }
+            logits.append(model(**inputs).logits.float().cpu())
+    return logits
+
+
+def compare(before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], dtype: torch.dtype) -> Comparison:
+    """Compare the logits of the same rows from two models.
+
+    Args:
+        before: From the first.
+        after: From the second.
+        dtype: The dtype of the weights, which sets the tolerance.
+    """
+    difference = max(float((one - two).abs().max()) for one, two in zip(before, after, strict=True))
+    scale = max(1.0, *(float(one.abs().max()) for one in before))
+    return Comparison(difference, RELATIVE_TOLERANCE[dtype] * scale, len(before))

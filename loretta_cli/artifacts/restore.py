@@ -1,0 +1,91 @@
+"""Bringing a run back: its plan, its base model, and its adapter on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from peft import PeftModel
+from torch import nn
+
+import loretta_cli.tuners  # noqa: F401  registers the adapter types
+from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.config import Config
+from loretta_cli.errors import RunError
+from loretta_cli.plan import Plan, load_base, make_plan
+from loretta_cli.tasks.preparation import TaskData, prepare_split
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """A run in memory.
+
+    Args:
+        plan: Its plan; the rows of one split stand in ``plan.data.validation``.
+        model: Base model and adapter, in evaluation mode, on the device to use.
+    """
+
+    plan: Plan
+    model: PeftModel
+
+
+def restore(
+    run: RunFolder,
+    *,
+    data: str | None = None,
+    split: str = "validation",
+    rows: int | None = None,
+) -> Restored:
+    """Load the adapter of a run onto its base model.
+
+    Args:
+        run: The run.
+        data: Another data source than the run's own.
+        split: The rows to read.
+        rows: At most so many rows.
+
+    Raises:
+        RunError: If the adapter cannot be loaded.
+        LorettaError: If the base model or the data cannot be read.
+    """
+    config = run.read_config()
+    plan = make_plan(config, rows_of(config, data=data, split=split, rows=rows))
+    return Restored(plan, load_adapter(plan, run))
+
+
+def rows_of(config: Config, *, data: str | None, split: str, rows: int | None) -> TaskData:
+    """The rows of one split for a run's task."""
+    settings = config.data if data is None else config.data.model_copy(update={"source": data})
+    limit = settings.validation_rows if rows is None and data is None and split == "validation" else rows
+    return prepare_split(
+        config.task.name or "",
+        settings,
+        split,
+        rows=limit,
+        seed=config.training.seed,
+        whole_file=data is not None,
+    )
+
+
+def load_adapter(plan: Plan, run: RunFolder) -> PeftModel:
+    """The plan's base model with the run's adapter, in evaluation mode, on the device to use.
+
+    Raises:
+        RunError: If the adapter's files are broken or do not fit the base model.
+    """
+    base = load_base(plan)
+    try:
+        model = PeftModel.from_pretrained(base.model, run.adapter)
+    except Exception as error:  # safetensors, PEFT and torch each have kinds of their own
+        reason = " ".join(str(error).split())[:300]
+        raise RunError(
+            f"The adapter in {run.adapter} cannot be loaded onto {plan.config.model.name}: {reason}",
+            hint="The files may be damaged, or the base model may not be the one it was trained on.",
+        ) from error
+    return cast(PeftModel, to_device(model).eval())
+
+
+def to_device(model: nn.Module) -> nn.Module:
+    """The model on the GPU if there is one."""
+    return model.to("cuda") if torch.cuda.is_available() else model

@@ -1,0 +1,78 @@
+"""``loretta count-params``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loretta_cli.cli import options
+from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.errors import ConfigError
+
+if TYPE_CHECKING:
+    from loretta_cli.counting import MethodCount
+
+EPILOG = options.examples(
+    "loretta count-params --model meta-llama/Llama-2-7b-hf --method adp",
+    "loretta count-params --model microsoft/deberta-base --compare",
+    "loretta count-params --model ./my-model --method rep --set adapter.tt_rank=8 --layers",
+)
+
+
+def count_params(
+    recipe: options.Recipe = None,
+    model: options.Model = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option("--method", metavar="X", help="adp, rep, lora or full; may be repeated."),
+    ] = None,
+    preset: options.Preset = None,
+    overrides: options.Overrides = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Show LoRA of rank 8 and full beside it.")] = False,
+    layers: Annotated[bool, typer.Option("--layers", help="Show the TT modes and ranks of each matrix.")] = False,
+    labels: Annotated[
+        int | None, typer.Option("--labels", metavar="N", min=2, help="Labels of a classification head (2).")
+    ] = None,
+    json: options.Json = False,
+) -> None:
+    """Count what a method trains, without weights, network or licence."""
+    with command(json=json) as reporter:
+        from loretta_cli.config import find_recipe, load_config
+        from loretta_cli.tuners.methods import check_method
+
+        flags = {"model.name": model, "adapter.preset": preset}
+        loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())
+        methods = list(dict.fromkeys(method or [loaded.config.adapter.method]))
+        methods += [name for name in ("lora", "full") if compare and name not in methods]
+        for name in methods:
+            check_method(name, counting=True)
+        if loaded.config.model.name is None:
+            raise ConfigError("No model is given.", hint="Add --model NAME.")
+        from loretta_cli.counting import count_methods
+
+        quiet_transformers()
+        own = set(method or [loaded.config.adapter.method])
+        counts = count_methods(loaded.config, methods, asked=own, labels=labels)
+        reporter.table(f"Parameters on {loaded.config.model.name}", *_table(counts))
+        for count in counts:
+            if count.preset:
+                reporter.line(f"{count.method}: preset {count.preset} ({count.reason})")
+            if layers:
+                shapes = [(s.name, s.modes, "·".join(map(str, s.ranks)), f"{s.parameters:,}") for s in count.count.shapes]
+                reporter.table(f"Trains of {count.method}", ("matrix", "modes in | out", "ranks", "parameters"), shapes)
+        documents = [count.as_json(with_shapes=layers) for count in counts]
+        reporter.result(documents[0] if len(documents) == 1 else {"results": documents})
+
+
+def _table(counts: list[MethodCount]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = ("method", "trainable", "percent", "cores", "biases", "norms", "head", "storage (fp32)")
+    rows = []
+    for entry in counts:
+        count = entry.count
+        parts = [f"{count.parts.get(name, 0):,}" for name in ("cores", "biases", "norms", "head")]
+        if "base" in count.parts:
+            parts = ["-"] * 4
+        size = f"{count.storage_bytes / 2**20:,.2f} MiB"
+        rows.append((entry.method, f"{count.trainable:,}", f"{count.percent:.4f}", *parts, size))
+    return columns, rows

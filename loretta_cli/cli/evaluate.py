@@ -1,0 +1,71 @@
+"""``loretta eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loretta_cli.cli import options
+from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.errors import ConfigError
+
+EPILOG = options.examples(
+    "loretta eval runs/sst2-rep-minilm",
+    "loretta eval runs/my-run --data test.csv",
+    "loretta eval --model ./smollm2 --task sst2 --data data/sst2 --rows 200",
+)
+
+
+def evaluate(
+    run: Annotated[
+        Path | None, typer.Argument(metavar="[RUN]", help="A run folder written by `loretta train`.")
+    ] = None,
+    model: options.Model = None,
+    task: Annotated[
+        list[str] | None, typer.Option("--task", "-t", metavar="T", help="With --model: the task.")
+    ] = None,
+    data: options.Data = None,
+    split: Annotated[str, typer.Option("--split", metavar="S", help="train, validation or test.")] = "validation",
+    rows: Annotated[int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")] = None,
+    overrides: options.Overrides = None,
+    json: options.Json = False,
+) -> None:
+    """Evaluate a run, or a model as it is, on a split."""
+    with command(json=json) as reporter:
+        if (run is None) == (model is None):
+            raise ConfigError("eval takes a run folder or --model, one of them.", hint="See loretta eval --help.")
+        if run is not None and task:
+            raise ConfigError(
+                "A run is evaluated on its own task; --task is for --model.", hint="Drop --task, or use --model."
+            )
+        if run is not None and overrides:
+            raise ConfigError("A run is evaluated with its own settings; --set is for --model.")
+        if run is not None:
+            from loretta_cli.artifacts.run_folder import find_run
+
+            found = find_run(run)
+            quiet_transformers()
+            from loretta_cli.evaluation_run import evaluate_run
+
+            result = evaluate_run(found, data=data, split=split, rows=rows)
+        else:
+            from loretta_cli.config import load_config
+            from loretta_cli.tasks import check_task
+
+            if not task or len(task) > 1:
+                raise ConfigError(f"--model needs one --task, found {len(task or ())}.")
+            flags = {"model.name": model, "task.name": task[0], "data.source": data}
+            loaded = load_config(None, flags, overrides or ())
+            check_task(task[0])
+            quiet_transformers()
+            from loretta_cli.evaluation_run import evaluate_model
+
+            result = evaluate_model(loaded.config, split=split, rows=rows)
+        reporter.table(
+            f"{result.task}, {result.split} split, {result.rows} rows",
+            ("metric", "value"),
+            [(name, f"{value:.4f}") for name, value in result.metrics.items()],
+        )
+        reporter.result({"results": [result.as_json()]})

@@ -1,0 +1,37 @@
+"""``loretta merge``."""
+
+from __future__ import annotations
+
+from loretta_cli.cli import options
+from loretta_cli.cli.shell import command, quiet_transformers
+
+EPILOG = options.examples(
+    "loretta merge runs/sst2-rep-minilm",
+    "loretta merge runs/sst2-rep-minilm --output merged-model",
+)
+
+
+def merge(
+    run: options.Run, output: options.Output = None, data: options.Data = None, json: options.Json = False
+) -> None:
+    """Fold rep's updates into the base weights, and check the result."""
+    with command(json=json) as reporter:
+        from loretta_cli.artifacts.run_folder import find_run
+
+        found = find_run(run)
+        quiet_transformers()
+        from loretta_cli.artifacts.merge import merge as merge_run
+
+        report = merge_run(found, output or run / "merged", reporter, data=data)
+        comparison = report.comparison
+        reporter.table(
+            "Merged model",
+            ("", "result"),
+            [
+                ("output", report.output),
+                ("largest logit difference", f"{comparison.max_abs_difference:.3g}"),
+                ("accepted", f"{comparison.tolerance:.3g}"),
+                ("rows compared", str(comparison.rows)),
+            ],
+        )
+        reporter.result(report.as_json())

@@ -1,0 +1,211 @@
+"""``loretta train``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from loretta_cli.cli import options
+from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.errors import ConfigError, RunError
+from loretta_cli.report import Reporter
+
+if TYPE_CHECKING:
+    from loretta_cli.config import Config, LoadedConfig
+
+EPILOG = options.examples(
+    "loretta train quickstart",
+    "loretta train --model meta-llama/Llama-2-7b-hf --method adp --task boolq",
+    "loretta train --model ./my-model --task classification --data reviews.csv",
+    "loretta train --output runs/sst2-rep-minilm --resume",
+)
+
+
+def train(
+    recipe: options.Recipe = None,
+    model: options.Model = None,
+    method: Annotated[
+        str | None, typer.Option("--method", metavar="X", help="adp, rep, or lora for comparison.")
+    ] = None,
+    task: Annotated[
+        list[str] | None,
+        typer.Option("--task", "-t", metavar="T", help="A task, or classification for text of your own."),
+    ] = None,
+    data: options.Data = None,
+    output: options.Output = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")] = None,
+    preset: options.Preset = None,
+    gradient: Annotated[
+        str | None, typer.Option("--gradient", metavar="G", help="Where gradients come from: backprop.")
+    ] = None,
+    overrides: options.Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything, show what would run, write nothing.")
+    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --output.")] = False,
+    json: options.Json = False,
+) -> None:
+    """Train an adapter and write a run folder."""
+    flags = {
+        "model.name": model,
+        "adapter.method": method,
+        "adapter.preset": preset,
+        "task.name": _one_task(task),
+        "data.source": data,
+        "output.dir": output,
+        "training.seed": seed,
+        "training.gradient": gradient,
+    }
+    again = f"Go on: loretta train --output {output} --resume" if output else "Go on with --output RUN --resume."
+    with command(json=json, on_interrupt=again) as reporter:
+        if resume and overwrite:
+            raise ConfigError("--resume and --overwrite contradict each other.", hint="Give one of them.")
+        loaded = _load(recipe, flags, overrides)
+        if resume:
+            _resume(loaded, reporter)
+        elif dry_run:
+            _dry_run(loaded, reporter)
+        else:
+            _train(loaded, reporter, overwrite=overwrite)
+
+
+def _one_task(tasks: list[str] | None) -> str | None:
+    if tasks is not None and len(tasks) > 1:
+        raise typer.BadParameter(
+            f"one task a run is what this version trains, found {len(tasks)}", param_hint="--task"
+        )
+    return tasks[0] if tasks else None
+
+
+def _load(recipe: str | None, flags: Mapping[str, object], overrides: list[str] | None) -> LoadedConfig:
+    from loretta_cli.config import find_recipe, load_config
+    from loretta_cli.tasks import check_task
+    from loretta_cli.tuners.methods import check_method
+
+    loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())
+    check_method(loaded.config.adapter.method)
+    if loaded.config.task.name is not None:
+        check_task(loaded.config.task.name)
+    return loaded
+
+
+def _train(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None:
+    from loretta_cli.artifacts.run_folder import check_free, choose_folder
+
+    config = loaded.config
+    folder = choose_folder(config.output.dir, _run_name(config))
+    check_free(folder, overwrite=overwrite)
+    _require_model_and_task(config)
+    _run(config, folder, reporter, overwrite=overwrite)
+
+
+def _require_model_and_task(config: Config) -> None:
+    """Say at once what is missing, before anything heavy is imported."""
+    missing = [name for name in ("model", "task") if getattr(config, name).name is None]
+    if missing:
+        raise ConfigError(
+            f"No {' and no '.join(missing)} given.",
+            hint=f"Add {' and '.join(f'--{name} NAME' for name in missing)}, or try: loretta train quickstart",
+        )
+
+
+def _resume(loaded: LoadedConfig, reporter: Reporter) -> None:
+    from loretta_cli.artifacts.run_folder import RunFolder
+    from loretta_cli.config import contradictions
+
+    if loaded.config.output.dir is None:
+        raise ConfigError("--resume needs --output, the run to go on with.")
+    run = RunFolder(Path(loaded.config.output.dir).expanduser())
+    if not run.config_file.is_file():
+        raise RunError(
+            f"There is no run to resume in {run.path}: it has no config.yaml.",
+            hint="Start it without --resume.",
+        )
+    saved = run.read_config()
+    if faults := contradictions(saved, _with_absolute_paths(loaded)):
+        raise ConfigError(
+            "A run is resumed with its own settings: " + "; ".join(faults) + ".",
+            hint="Drop these flags, or start a new run.",
+        )
+    if run.finished:
+        reporter.note(f"the run {run.path} is finished")
+        _show(run.read_report(), run.path, saved.adapter.method, reporter)
+        return
+    _run(saved, run.path, reporter, resume=True)
+
+
+def _with_absolute_paths(loaded: LoadedConfig) -> LoadedConfig:
+    """Paths as a run's config keeps them, so that the same place in other words is no contradiction."""
+    import dataclasses
+
+    config = loaded.config
+    updates = {}
+    for section, name in (("model", "name"), ("data", "source")):
+        value = getattr(getattr(config, section), name)
+        if value and not value.startswith("bundled:") and (path := Path(value).expanduser()).exists():
+            updates[section] = getattr(config, section).model_copy(update={name: str(path.resolve())})
+    return dataclasses.replace(loaded, config=config.model_copy(update=updates))
+
+
+def _run(
+    config: Config, folder: Path, reporter: Reporter, *, resume: bool = False, overwrite: bool = False
+) -> None:
+    from loretta_cli.training.run import train as train_adapter
+
+    quiet_transformers()
+    report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite)
+    _show(report.as_json(), folder, config.adapter.method, reporter)
+
+
+def _show(report: Mapping[str, object], folder: Path, method: str, reporter: Reporter) -> None:
+    """The closing table and the next commands."""
+    metrics = report["metrics"]
+    assert isinstance(metrics, Mapping)
+    rows = [(name, f"{value:.4f}") for name, value in metrics.items()]
+    trainable, total = int(str(report["trainable_parameters"])), int(str(report["total_parameters"]))
+    rows += [
+        ("best step", f"{report['best_step']} of {report['steps']}"),
+        ("trainable parameters", f"{trainable:,} of {total:,}"),
+        ("seconds", f"{float(str(report['seconds'])):.1f}"),
+        ("peak memory", f"{int(str(report['peak_memory_bytes'])) / 2**20:,.0f} MiB"),
+        ("adapter", str(folder / "adapter")),
+    ]
+    reporter.table("Validation", ("", "result"), rows)
+    commands = [f"loretta eval {folder}"]
+    if method == "rep":
+        commands += [
+            f"loretta merge {folder} --output {folder}/merged",
+            f"loretta export {folder} --format lora --output {folder}/lora",
+        ]
+    reporter.next_commands(commands)
+    reporter.result({name: value for name, value in report.items() if name != "schema_version"})
+
+
+def _dry_run(loaded: LoadedConfig, reporter: Reporter) -> None:
+    from loretta_cli.artifacts.run_folder import check_free, choose_folder
+
+    _require_model_and_task(loaded.config)
+    folder = choose_folder(loaded.config.output.dir, _run_name(loaded.config))
+    check_free(folder, overwrite=False)
+    from loretta_cli.dry_run import dry_run
+
+    quiet_transformers()
+    result = dry_run(loaded)
+    for note in result.notes:
+        reporter.note(note)
+    reporter.table("Settings", ("setting", "value", "from"), result.settings)
+    parts = ", ".join(f"{name} {number:,}" for name, number in result.count.parts.items() if number)
+    reporter.line(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})")
+    reporter.line(f"run folder: {folder} (not written)")
+    reporter.result({"run": str(folder), "config": result.config, "parameters": result.count.as_json()})
+
+
+def _run_name(config: Config) -> str:
+    """``task-method-model``, from what was asked."""
+    model = (config.model.name or "model").rstrip("/").rpartition("/")[2].removeprefix("bundled:")
+    parts = (config.task.name or "task", config.adapter.method, model)
+    return "-".join("".join(letter if letter.isalnum() or letter in "._" else "-" for letter in part).lower() for part in parts)

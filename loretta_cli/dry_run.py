@@ -1,0 +1,64 @@
+"""``train --dry-run``: everything resolved and checked, nothing loaded but config, tokenizer and rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loretta_cli.config import LoadedConfig
+from loretta_cli.measure.parameters import ParameterCount
+from loretta_cli.models.loading import empty_model
+from loretta_cli.plan import LoadedModel, make_plan, put_adapter
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """What would run.
+
+    Args:
+        config: The resolved config as a mapping.
+        settings: Rows of (setting, value, where it is from).
+        count: What would train.
+        notes: What was found in the data.
+    """
+
+    config: Mapping[str, Any]
+    settings: Sequence[tuple[str, str, str]]
+    count: ParameterCount
+    notes: Sequence[str]
+
+
+def dry_run(loaded: LoadedConfig) -> DryRun:
+    """Resolve a config as ``train`` would, on a model without weights.
+
+    Raises:
+        LorettaError: As ``train`` would.
+    """
+    plan = make_plan(loaded.config)
+    model = empty_model(plan.model_config, plan.form.name, len(plan.labels))
+    adapted = put_adapter(plan, LoadedModel(model, ()))
+    config = adapted.config.model_dump()
+    preset = getattr(adapted.model.peft_config["default"], "preset", "none")
+    settings = [
+        (key, _shown(value), loaded.origins.get(key) or _default_origin(key, str(preset)))
+        for key, value in _flat(config)
+        if value is not None
+    ]
+    return DryRun(config, settings, adapted.count, plan.data.notes)
+
+
+def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
+    rows: list[tuple[str, Any]] = []
+    for name, item in value.items():
+        key = f"{prefix}{name}"
+        rows += _flat(item, f"{key}.") if isinstance(item, Mapping) and key != "adapter.mode_shapes" else [(key, item)]
+    return rows
+
+
+def _shown(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _default_origin(key: str, preset: str) -> str:
+    return f"preset {preset}" if key.startswith("adapter.") else "default"

@@ -1,0 +1,75 @@
+"""``loretta eval``: the metrics of a run, or of a model as it is, on one split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from loretta_cli.artifacts.restore import restore, rows_of, to_device
+from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.config import Config
+from loretta_cli.errors import ModelError
+from loretta_cli.evaluation.evaluate import evaluate_rows
+from loretta_cli.plan import Plan, load_base, make_plan
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluationResult:
+    """Metrics of one task on one split; an entry of ``eval --json``."""
+
+    task: str
+    split: str
+    rows: int
+    main_metric: str
+    metrics: Mapping[str, float]
+
+    def as_json(self) -> dict[str, Any]:
+        """The fields of the contract."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+def evaluate_run(run: RunFolder, *, data: str | None, split: str, rows: int | None) -> EvaluationResult:
+    """Evaluate a run's adapter.
+
+    Args:
+        run: A finished run.
+        data: Another data source than the run's own.
+        split: ``train``, ``validation`` or ``test``.
+        rows: At most so many rows.
+    """
+    restored = restore(run, data=data, split=split, rows=rows)
+    return _evaluate(restored.plan, restored.model, split)
+
+
+def evaluate_model(config: Config, *, split: str, rows: int | None) -> EvaluationResult:
+    """Evaluate a model without an adapter: zero-shot with a prompt, or a trained classification head.
+
+    Raises:
+        ModelError: If the classification head is not in the checkpoint.
+    """
+    plan = make_plan(config, rows_of(config, data=config.data.source, split=split, rows=rows))
+    base = load_base(plan)
+    if base.new_modules:
+        raise ModelError(
+            f"The model {config.model.name} has no weights for {', '.join(base.new_modules)}, so its "
+            "predictions would be random.",
+            hint="Evaluate a run folder, a merged model, or use --set task.form=prompt with a language model.",
+        )
+    return _evaluate(plan, to_device(base.model), split)
+
+
+def _evaluate(plan: Plan, model: nn.Module, split: str) -> EvaluationResult:
+    task, form = plan.data.task, plan.form
+    rows = form.encode(task, plan.data.validation).by_length().rows
+    metrics = evaluate_rows(
+        model,
+        form.scorer,
+        rows,
+        form.collate,
+        metrics=task.metrics,
+        batch_size=plan.config.training.evaluation_batch_size,
+    )
+    return EvaluationResult(task.name, split, len(rows), task.main_metric, metrics)

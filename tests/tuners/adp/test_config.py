@@ -1,0 +1,43 @@
+"""The PEFT config of adp."""
+
+from __future__ import annotations
+
+import pytest
+
+from loretta_cli.errors import ConfigError
+from loretta_cli.tuners import LorettaAdpConfig
+from tests.tuners.adapters import adapted
+
+
+def test_the_type_is_text_and_has_a_value_as_peft_reads_it() -> None:
+    config = LorettaAdpConfig()
+    assert config.peft_type == "LORETTA_ADP"
+    assert config.peft_type.value == "LORETTA_ADP"
+    assert config.method == "adp"
+
+
+def test_the_scale_stays_one_for_a_bottleneck_of_the_user() -> None:
+    config = adapted("bert", "adp", "standard", bottleneck=16).peft_config["default"]
+    assert (config.bottleneck, config.alpha) == (16, 16.0)
+
+
+def test_an_unknown_activation_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="activation is 'swish'; expected one of relu, gelu, silu, tanh"):
+        LorettaAdpConfig(activation="swish")
+
+
+def test_an_unknown_placement_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ConfigError, match="placement is 'ffn'; expected one of sublayer, mlp"):
+        LorettaAdpConfig(placement="ffn")
+
+
+def test_noise_reduction_is_refused_with_where_it_belongs() -> None:
+    with pytest.raises(ConfigError, match=r"adp knows true .* and false") as caught:
+        LorettaAdpConfig(init_weights="noise-reduction")
+    assert "rep" in caught.value.hint
+
+
+def test_targets_of_the_user_have_the_adapter_on_their_output() -> None:
+    config = adapted("llama", "adp", target_modules=["gate_proj"]).peft_config["default"]
+    assert config.target_modules == {"gate_proj"}
+    assert config.input_modules is None
