@@ -1,8 +1,8 @@
-"""The grid behind the default learning rates: methods x rates x tasks on one model, best validation metric.
+r"""The grid behind the default learning rates: methods x rates x tasks on one model, best validation metric.
 
 Usage::
 
-    python benchmarks/learning_rates.py --model bundled:minilm --data ../shared/data \\
+    python benchmarks/learning_rates.py --model bundled:minilm --data data \
         --method adp --method rep --rate 2e-3 --rate 5e-3 --task sst2 --task trec --task mrpc
 
 Each finished cell is printed as one JSON line; the table follows at the end. Set OMP_NUM_THREADS.
@@ -27,7 +27,9 @@ COLUMNS = {
 """Tasks that are not built in are read as the user's own data."""
 
 
-def run_cell(args: argparse.Namespace, method: str, rate: float, task: str, folder: Path) -> dict[str, object]:
+def run_cell(
+    args: argparse.Namespace, method: str, rate: float, task: str, folder: Path
+) -> dict[str, object]:
     """Train one cell and return its figures."""
     from loretta_cli.config import load_config
     from loretta_cli.report import SilentReporter
@@ -59,7 +61,9 @@ def run_cell(args: argparse.Namespace, method: str, rate: float, task: str, fold
 
 def main() -> None:
     """Run the grid and print its table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", default="bundled:minilm")
     parser.add_argument("--data", required=True, help="folder with one folder a task")
     parser.add_argument("--method", action="append", required=True)

@@ -57,17 +57,19 @@ def count_methods(
     counts = []
     for method in methods:
         settings = config.adapter if method in asked else AdapterSettings()
-        counts.append(_count(name, method, settings, model_config, form, number))
+        counts.append(_count(name, method, settings, model_config, form=form, labels=number))
     return counts
 
 
 def _count(
-    name: str, method: str, settings: AdapterSettings, model_config: Any, form: Form, labels: int
+    name: str, method: str, settings: AdapterSettings, model_config: Any, *, form: Form, labels: int
 ) -> MethodCount:
     base = empty_model(model_config, form, labels)
     total = count_base(base)
     if method == "full":
-        return MethodCount(name, method, ParameterCount(total, total, {"base": total}, FLOAT32_BYTES * total, 0))
+        return MethodCount(
+            name, method, ParameterCount(total, total, {"base": total}, FLOAT32_BYTES * total, 0)
+        )
     settings = AdapterSettings.model_validate({**settings.model_dump(exclude_unset=True), "method": method})
     task_type = "SEQ_CLS" if form == "classification" else "CAUSAL_LM"
     peft_config = make_peft_config(settings, task_type=task_type, model_type=model_config.model_type)

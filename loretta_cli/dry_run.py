@@ -8,8 +8,8 @@ from typing import Any
 
 from loretta_cli.config import LoadedConfig
 from loretta_cli.measure.parameters import ParameterCount
-from loretta_cli.models.loading import empty_model
-from loretta_cli.plan import LoadedModel, make_plan, put_adapter
+from loretta_cli.models.loading import LoadedModel, empty_model
+from loretta_cli.plan import make_plan, put_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,11 @@ def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:
     rows: list[tuple[str, Any]] = []
     for name, item in value.items():
         key = f"{prefix}{name}"
-        rows += _flat(item, f"{key}.") if isinstance(item, Mapping) and key != "adapter.mode_shapes" else [(key, item)]
+        rows += (
+            _flat(item, f"{key}.")
+            if isinstance(item, Mapping) and key != "adapter.mode_shapes"
+            else [(key, item)]
+        )
     return rows
 
 

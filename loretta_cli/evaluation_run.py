@@ -56,7 +56,7 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
         raise ModelError(
             f"The model {config.model.name} has no weights for {', '.join(base.new_modules)}, so its "
             "predictions would be random.",
-            hint="Evaluate a run folder, a merged model, or use --set task.form=prompt with a language model.",
+            hint="Evaluate a run folder or a merged model; a language model can use --set task.form=prompt.",
         )
     return _evaluate(plan, to_device(base.model), split)
 

@@ -88,15 +88,13 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     model, task = config.model, config.task
     if model.name is None or task.name is None:
         missing = "model" if model.name is None else "task"
-        raise ConfigError(f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe.")
+        raise ConfigError(
+            f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe."
+        )
     source = find_model(model.name)
     data = data or prepare_task(task.name, config.data, seed=config.training.seed)
-    model_config = load_config(
-        source, revision=model.revision, trust_remote_code=model.trust_remote_code
-    )
-    tokenizer = load_tokenizer(
-        source, revision=model.revision, trust_remote_code=model.trust_remote_code
-    )
+    model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
+    tokenizer = load_tokenizer(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     form_name: Form = default_form(model_config) if task.form == "auto" else task.form
     form = TaskForm(form_name, tokenizer, longest_row(form_name, config.data.max_length, model_config))
     return Plan(_decided(config, form, data, source), source, model_config, form, data)
@@ -129,7 +127,7 @@ def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
         new_modules=base.new_modules,
     )
     set_seed(plan.config.training.seed)
-    model = cast(PeftModel, get_peft_model(cast(PreTrainedModel, base.model), peft_config))
+    model = cast("PeftModel", get_peft_model(cast("PreTrainedModel", base.model), peft_config))
     adapter = plan.config.adapter.model_copy(update=_settings_of(peft_config))
     config = plan.config.model_copy(update={"adapter": adapter})
     return AdaptedModel(model, config, count_adapter(model, total, model_type))
@@ -194,9 +192,13 @@ def _settings_of(peft_config: Any) -> dict[str, Any]:
     if peft_config.method == "rep":
         init = "noise-reduction" if peft_config.init_weights == "noise-reduction" else "zero"
         return common | shared | {"bottleneck": peft_config.r, "init": init}
-    return common | shared | {
-        "bottleneck": peft_config.bottleneck,
-        "bias": peft_config.adapter_bias,
-        "placement": peft_config.placement,
-        "activation": peft_config.activation,
-    }
+    return (
+        common
+        | shared
+        | {
+            "bottleneck": peft_config.bottleneck,
+            "bias": peft_config.adapter_bias,
+            "placement": peft_config.placement,
+            "activation": peft_config.activation,
+        }
+    )

@@ -67,7 +67,7 @@ class Registry(Generic[T]):
         """
         self.check(name)
         module, _, attribute = self._targets[name].partition(":")
-        return cast(T, getattr(importlib.import_module(module), attribute))
+        return cast("T", getattr(importlib.import_module(module), attribute))
 
 
 def suggest(name: str, known: Iterable[str], *, plural: str) -> str:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 CITATION = """\
 @inproceedings{yang-etal-2024-loretta,
-  title = {{LoRETTA}: Low-Rank Economic Tensor-Train Adaptation for Ultra-Low-Parameter Fine-Tuning of Large Language Models},
+  title = {{LoRETTA}: Low-Rank Economic Tensor-Train Adaptation for Ultra-Low-Parameter
+           Fine-Tuning of Large Language Models},
   author = {Yang, Yifan and Zhou, Jiajun and Wong, Ngai and Zhang, Zheng},
   booktitle = {Proceedings of NAACL 2024},
   year = {2024}
@@ -42,8 +43,8 @@ tags: [loretta, tensor-train, {config.adapter.method}]
 
 # {config.adapter.method} adapter for {base} on {plan.data.task.name}
 
-Trained with loretta {__version__}. {count.trainable:,} trainable parameters ({count.percent:.3f} % of the base
-model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes with the tokenizer.
+Trained with loretta {__version__}. {count.trainable:,} trainable parameters ({count.percent:.3f} % of the
+base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes with the tokenizer.
 
 ## Results on the validation split (step {report["best_step"]})
 
@@ -79,18 +80,17 @@ form {plan.form.name}, labels: {", ".join(plan.labels)}.
 
 def loader_snippet(plan: Plan, base: str) -> str:
     """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape."""
-    if plan.form.name == "classification":
-        auto = "AutoModelForSequenceClassification"
-        load = f'{auto}.from_pretrained("{base}", num_labels={len(plan.labels)})'
-    else:
-        auto = "AutoModelForCausalLM"
-        load = f'{auto}.from_pretrained("{base}")'
-    own = plan.config.adapter.method in ("adp", "rep")
-    register = "import loretta_cli.tuners  # registers the adapter types with PEFT\n" if own else ""
-    return (
-        f"{register}from peft import PeftModel\nfrom transformers import {auto}\n\n"
-        f'model = PeftModel.from_pretrained({load}, "adapter")'
-    )
+    classifies = plan.form.name == "classification"
+    auto = "AutoModelForSequenceClassification" if classifies else "AutoModelForCausalLM"
+    labels = f", num_labels={len(plan.labels)}" if classifies else ""
+    lines = ["from peft import PeftModel", f"from transformers import {auto}", "", f'base = "{base}"']
+    if base.startswith("bundled:"):
+        lines.insert(0, "from loretta_cli.models.source import find_model")
+        lines[-1] = f'base = find_model("{base}").location'
+    if plan.config.adapter.method in ("adp", "rep"):
+        lines.insert(0, "import loretta_cli.tuners  # registers the adapter types with PEFT")
+    lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{labels}), "adapter")')
+    return "\n".join(lines)
 
 
 def public_name(name: str) -> str:

@@ -16,7 +16,9 @@ MARKER = "complete.json"
 def mark_complete(checkpoint: Path) -> None:
     """Write the marker of a checkpoint whose files are all there."""
     files = sorted(path for path in checkpoint.rglob("*") if path.is_file() and path.name != MARKER)
-    write_json(checkpoint / MARKER, {"sha256": {str(path.relative_to(checkpoint)): sha256(path) for path in files}})
+    write_json(
+        checkpoint / MARKER, {"sha256": {str(path.relative_to(checkpoint)): sha256(path) for path in files}}
+    )
 
 
 def is_complete(checkpoint: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -33,7 +34,7 @@ class Comparison:
     @property
     def passed(self) -> bool:
         """Whether the difference is a number within the tolerance."""
-        return self.max_abs_difference <= self.tolerance
+        return math.isfinite(self.max_abs_difference) and self.max_abs_difference <= self.tolerance
 
 
 def row_logits(model: nn.Module, form: TaskForm, rows: Sequence[dict[str, Any]]) -> list[torch.Tensor]:
@@ -60,6 +61,7 @@ def compare(before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], dtype
         after: From the second.
         dtype: The dtype of the weights, which sets the tolerance.
     """
-    difference = max(float((one - two).abs().max()) for one, two in zip(before, after, strict=True))
+    # torch's maximum keeps a NaN in any row; Python's would lose it.
+    differences = torch.stack([(one - two).abs().max() for one, two in zip(before, after, strict=True)])
     scale = max(1.0, *(float(one.abs().max()) for one in before))
-    return Comparison(difference, RELATIVE_TOLERANCE[dtype] * scale, len(before))
+    return Comparison(float(differences.max()), RELATIVE_TOLERANCE[dtype] * scale, len(before))

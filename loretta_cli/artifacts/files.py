@@ -52,11 +52,16 @@ def check_new_folder(target: Path, *, replace: bool = False) -> None:
         OutputError: If it exists with files in it and may not be replaced, is a file, or cannot be
             written.
     """
-    if target.exists() and not target.is_dir():
-        raise OutputError(f"The output {target} is a file; expected a folder.", hint="Choose another --output.")
-    if target.is_dir() and not replace and any(target.iterdir()):
-        raise OutputError(f"The output folder {target} exists and is not empty.", hint="Choose another --output.")
-    check_writable(target)
+    with explained(target):
+        if target.exists() and not target.is_dir():
+            raise OutputError(
+                f"The output {target} is a file; expected a folder.", hint="Choose another --output."
+            )
+        if target.is_dir() and not replace and any(target.iterdir()):
+            raise OutputError(
+                f"The output folder {target} exists and is not empty.", hint="Choose another --output."
+            )
+        check_writable(target)
 
 
 def check_writable(target: Path) -> None:
@@ -68,7 +73,11 @@ def check_writable(target: Path) -> None:
     parent = target.absolute()
     while not parent.exists():
         parent = parent.parent
-    if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+    if not parent.is_dir():
+        raise OutputError(
+            f"The output {target} cannot be written: {parent} is a file.", hint="Choose another --output."
+        )
+    if not os.access(parent, os.W_OK | os.X_OK):
         raise OutputError(
             f"The output {target} cannot be written: no permission to write in {parent}.",
             hint="Choose another --output.",
@@ -84,7 +93,8 @@ def explained(target: Path) -> Iterator[None]:
         if error.errno is None:
             raise
         raise OutputError(
-            f"Cannot write {target}: {os.strerror(error.errno)}.", hint="Free the place, or choose another --output."
+            f"Cannot write {target}: {os.strerror(error.errno)}.",
+            hint="Free the place, or choose another --output.",
         ) from error
 
 

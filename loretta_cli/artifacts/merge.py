@@ -93,7 +93,8 @@ library_name: transformers
 
 # {public_name(base)} with a merged LoRETTA adapter
 
-Made by `loretta merge` from the run `{run.path.name}`. A plain transformers model; it needs no adapter library.
+Made by `loretta merge` from the run `{run.path.name}`. A plain transformers model that
+needs no adapter library.
 
 The updates were summed with the base weights in fp32 and cast once to {dtype.removeprefix("torch.")}. On
 {comparison.rows} validation rows the largest difference of a logit to base and adapter is

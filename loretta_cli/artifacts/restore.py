@@ -83,7 +83,7 @@ def load_adapter(plan: Plan, run: RunFolder) -> PeftModel:
             f"The adapter in {run.adapter} cannot be loaded onto {plan.config.model.name}: {reason}",
             hint="The files may be damaged, or the base model may not be the one it was trained on.",
         ) from error
-    return cast(PeftModel, to_device(model).eval())
+    return cast("PeftModel", to_device(model).eval())
 
 
 def to_device(model: nn.Module) -> nn.Module:

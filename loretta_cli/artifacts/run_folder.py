@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +121,7 @@ def find_run(path: Path) -> RunFolder:
 def choose_folder(asked: str | None, name: str) -> Path:
     """The folder for a new run: the one asked for, or a new one below ``runs/``."""
     if asked is not None:
-        return Path(asked).expanduser()
+        return Path(os.path.expanduser(asked))
     path, number = DEFAULT_PARENT / name, 1
     while path.exists():
         number += 1
@@ -134,23 +135,27 @@ def check_free(path: Path, *, overwrite: bool) -> None:
     Raises:
         OutputError: If it is taken, or cannot be written.
     """
-    if path.exists() and not path.is_dir():
-        raise OutputError(f"The output {path} is a file; expected a folder.", hint="Choose another --output.")
-    if path.is_dir() and any(path.iterdir()):
-        is_run = (path / "config.yaml").is_file()
-        if not overwrite:
+    with explained(path):
+        if path.exists() and not path.is_dir():
             raise OutputError(
-                f"The output folder {path} exists and is not empty.",
-                hint="Add --resume to go on with it, --overwrite to start it anew, or choose another --output."
-                if is_run
-                else "Choose another --output.",
+                f"The output {path} is a file; expected a folder.", hint="Choose another --output."
             )
-        if not is_run:
-            raise OutputError(
-                f"--overwrite replaces runs only, and {path} is not one: it has no config.yaml.",
-                hint="Choose another --output, or empty the folder yourself.",
-            )
-    check_writable(path)
+        if path.is_dir() and any(path.iterdir()):
+            is_run = (path / "config.yaml").is_file()
+            if not overwrite:
+                raise OutputError(
+                    f"The output folder {path} exists and is not empty.",
+                    hint="Add --resume to go on with it, --overwrite to start it anew, or choose another "
+                    "--output."
+                    if is_run
+                    else "Choose another --output.",
+                )
+            if not is_run:
+                raise OutputError(
+                    f"--overwrite replaces runs only, and {path} is not one: it has no config.yaml.",
+                    hint="Choose another --output, or empty the folder yourself.",
+                )
+        check_writable(path)
 
 
 def create_run(path: Path, config: Config, *, overwrite: bool) -> RunFolder:

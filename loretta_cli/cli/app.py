@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import sys
 from typing import Annotated
 
@@ -10,6 +10,8 @@ import typer
 
 from loretta_cli import __version__
 from loretta_cli.cli import count_params, evaluate, export, merge, train
+from loretta_cli.errors import ConfigError, LorettaError
+from loretta_cli.report import make_reporter
 
 app = typer.Typer(
     name="loretta",
@@ -41,15 +43,26 @@ def root(
 
 
 def main() -> None:
-    """Run the command line; a closed pipe ends it quietly."""
+    """Run the command line; a closed pipe ends it quietly, and ``--json`` holds for wrong usage too."""
     try:
+        if "--json" in sys.argv:
+            _main_with_json()
         app()
     except BrokenPipeError:
-        # The reader of our output is gone; stderr may be too.
-        sys.stderr.close()
+        # The reader of our output is gone; what is still buffered must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+
+
+def _main_with_json() -> None:
+    """Run with every failure, a wrong flag and a bug included, as a JSON document on stdout."""
+    try:
+        sys.exit(app(standalone_mode=False))
     except Exception as error:
-        if "--json" in sys.argv:
-            document = {"error": {"type": type(error).__name__, "message": str(error), "hint": ""}, "schema_version": 1}
-            print(json.dumps(document))
+        say = getattr(error, "format_message", None)
+        if say is not None:
+            make_reporter(json=True).failure(ConfigError(say(), hint="See loretta COMMAND --help."))
+            sys.exit(ConfigError.exit_code)
+        if not isinstance(error, BrokenPipeError):
+            make_reporter(json=True).failure(LorettaError(f"{type(error).__name__}: {error}"))
         raise

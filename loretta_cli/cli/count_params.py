@@ -29,8 +29,12 @@ def count_params(
     ] = None,
     preset: options.Preset = None,
     overrides: options.Overrides = None,
-    compare: Annotated[bool, typer.Option("--compare", help="Show LoRA of rank 8 and full beside it.")] = False,
-    layers: Annotated[bool, typer.Option("--layers", help="Show the TT modes and ranks of each matrix.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Show LoRA of rank 8 and full beside it.")
+    ] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Show the TT modes and ranks of each matrix.")
+    ] = False,
     labels: Annotated[
         int | None, typer.Option("--labels", metavar="N", min=2, help="Labels of a classification head (2).")
     ] = None,
@@ -59,8 +63,13 @@ def count_params(
             if count.preset:
                 reporter.line(f"{count.method}: preset {count.preset} ({count.reason})")
             if layers:
-                shapes = [(s.name, s.modes, "·".join(map(str, s.ranks)), f"{s.parameters:,}") for s in count.count.shapes]
-                reporter.table(f"Trains of {count.method}", ("matrix", "modes in | out", "ranks", "parameters"), shapes)
+                shapes = [
+                    (s.name, s.modes, "·".join(map(str, s.ranks)), f"{s.parameters:,}")
+                    for s in count.count.shapes
+                ]
+                reporter.table(
+                    f"Trains of {count.method}", ("matrix", "modes in | out", "ranks", "parameters"), shapes
+                )
         documents = [count.as_json(with_shapes=layers) for count in counts]
         reporter.result(documents[0] if len(documents) == 1 else {"results": documents})
 

@@ -27,18 +27,25 @@ def evaluate(
         list[str] | None, typer.Option("--task", "-t", metavar="T", help="With --model: the task.")
     ] = None,
     data: options.Data = None,
-    split: Annotated[str, typer.Option("--split", metavar="S", help="train, validation or test.")] = "validation",
-    rows: Annotated[int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")] = None,
+    split: Annotated[
+        str, typer.Option("--split", metavar="S", help="train, validation or test.")
+    ] = "validation",
+    rows: Annotated[
+        int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")
+    ] = None,
     overrides: options.Overrides = None,
     json: options.Json = False,
 ) -> None:
     """Evaluate a run, or a model as it is, on a split."""
     with command(json=json) as reporter:
         if (run is None) == (model is None):
-            raise ConfigError("eval takes a run folder or --model, one of them.", hint="See loretta eval --help.")
+            raise ConfigError(
+                "eval takes a run folder or --model, one of them.", hint="See loretta eval --help."
+            )
         if run is not None and task:
             raise ConfigError(
-                "A run is evaluated on its own task; --task is for --model.", hint="Drop --task, or use --model."
+                "A run is evaluated on its own task; --task is for --model.",
+                hint="Drop --task, or use --model.",
             )
         if run is not None and overrides:
             raise ConfigError("A run is evaluated with its own settings; --set is for --model.")

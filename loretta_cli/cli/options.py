@@ -19,7 +19,9 @@ Model = Annotated[
 Data = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="DIR|FILE|HUB-ID", help="Rows: a folder with train and validation, a file, a hub id."
+        "--data",
+        metavar="DIR|FILE|HUB-ID",
+        help="Rows: a folder with train and validation, a file, a hub id.",
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")]

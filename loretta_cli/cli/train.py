@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -36,7 +36,9 @@ def train(
     ] = None,
     data: options.Data = None,
     output: options.Output = None,
-    seed: Annotated[int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")
+    ] = None,
     preset: options.Preset = None,
     gradient: Annotated[
         str | None, typer.Option("--gradient", metavar="G", help="Where gradients come from: backprop.")
@@ -60,7 +62,9 @@ def train(
         "training.seed": seed,
         "training.gradient": gradient,
     }
-    again = f"Go on: loretta train --output {output} --resume" if output else "Go on with --output RUN --resume."
+    again = (
+        f"Go on: loretta train --output {output} --resume" if output else "Go on with --output RUN --resume."
+    )
     with command(json=json, on_interrupt=again) as reporter:
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite contradict each other.", hint="Give one of them.")
@@ -109,7 +113,7 @@ def _require_model_and_task(config: Config) -> None:
     if missing:
         raise ConfigError(
             f"No {' and no '.join(missing)} given.",
-            hint=f"Add {' and '.join(f'--{name} NAME' for name in missing)}, or try: loretta train quickstart",
+            hint=f"Add {' and '.join(f'--{name} NAME' for name in missing)}. To try it: loretta train quickstart",
         )
 
 
@@ -161,17 +165,14 @@ def _run(
     _show(report.as_json(), folder, config.adapter.method, reporter)
 
 
-def _show(report: Mapping[str, object], folder: Path, method: str, reporter: Reporter) -> None:
+def _show(report: Mapping[str, Any], folder: Path, method: str, reporter: Reporter) -> None:
     """The closing table and the next commands."""
-    metrics = report["metrics"]
-    assert isinstance(metrics, Mapping)
-    rows = [(name, f"{value:.4f}") for name, value in metrics.items()]
-    trainable, total = int(str(report["trainable_parameters"])), int(str(report["total_parameters"]))
+    rows = [(name, f"{value:.4f}") for name, value in report["metrics"].items()]
     rows += [
         ("best step", f"{report['best_step']} of {report['steps']}"),
-        ("trainable parameters", f"{trainable:,} of {total:,}"),
-        ("seconds", f"{float(str(report['seconds'])):.1f}"),
-        ("peak memory", f"{int(str(report['peak_memory_bytes'])) / 2**20:,.0f} MiB"),
+        ("trainable parameters", f"{report['trainable_parameters']:,} of {report['total_parameters']:,}"),
+        ("seconds", f"{report['seconds']:.1f}"),
+        ("peak memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB"),
         ("adapter", str(folder / "adapter")),
     ]
     reporter.table("Validation", ("", "result"), rows)
@@ -208,4 +209,7 @@ def _run_name(config: Config) -> str:
     """``task-method-model``, from what was asked."""
     model = (config.model.name or "model").rstrip("/").rpartition("/")[2].removeprefix("bundled:")
     parts = (config.task.name or "task", config.adapter.method, model)
-    return "-".join("".join(letter if letter.isalnum() or letter in "._" else "-" for letter in part).lower() for part in parts)
+    return "-".join(
+        "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in part).lower()
+        for part in parts
+    )

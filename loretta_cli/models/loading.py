@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -79,7 +80,7 @@ def load_tokenizer(
     """The tokenizer of a model; one without a padding token pads with its end-of-text token.
 
     Raises:
-        ModelError: If it cannot be read, or has neither of the two tokens.
+        ModelError: If it cannot be read, or has no vocabulary, or neither of the two tokens.
     """
     tokenizer = _attempt(
         source,
@@ -87,11 +88,19 @@ def load_tokenizer(
             source.location, revision=revision, trust_remote_code=trust_remote_code
         ),
     )
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        # transformers makes an empty tokenizer where a folder has no tokenizer files.
+        raise ModelError(
+            f"The tokenizer of {source.name} has no vocabulary.",
+            hint="Put tokenizer.json beside config.json, as tokenizer.save_pretrained does.",
+        )
     if tokenizer.pad_token_id is None:
         if tokenizer.eos_token_id is None:
-            raise ModelError(f"The tokenizer of {source.name} has neither a padding nor an end-of-text token.")
+            raise ModelError(
+                f"The tokenizer of {source.name} has neither a padding nor an end-of-text token."
+            )
         tokenizer.pad_token = tokenizer.eos_token
-    return cast(PreTrainedTokenizerBase, tokenizer)
+    return cast("PreTrainedTokenizerBase", tokenizer)
 
 
 def load_model(
@@ -107,7 +116,8 @@ def load_model(
     """Load a model for a form: with a classification head for ``labels``, or as a causal language model.
 
     Raises:
-        ModelError: If it cannot be read, or its architecture has no such form.
+        ModelError: If it cannot be read, its weights do not fit its config, or its architecture has no
+            such form.
     """
     options: dict[str, Any] = {
         "dtype": dtype,
@@ -126,6 +136,7 @@ def load_model(
         }
     auto = AutoModelForSequenceClassification if form == "classification" else AutoModelForCausalLM
     model, info = _attempt(source, lambda: auto.from_pretrained(source.location, **options))
+    _check_sizes(source, model, [entry[0] for entry in info["mismatched_keys"]])
     if model.config.pad_token_id is None:
         model.config.pad_token_id = pad_token_id
     fresh = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
@@ -142,7 +153,7 @@ def empty_model(config: Any, form: Form, num_labels: int = 2) -> PreTrainedModel
     config.num_labels = num_labels
     try:
         with torch.device("meta"):
-            return cast(PreTrainedModel, auto.from_config(config, dtype=torch.float32))
+            return cast("PreTrainedModel", auto.from_config(config, dtype=torch.float32))
     except ValueError as error:
         raise ModelError(
             f"A model of type {config.model_type} has no {form} form.",
@@ -155,18 +166,29 @@ def choose_dtype(asked: str, config: Any, device: torch.device) -> torch.dtype:
     bf16 (fp16 where there is no bf16) on a GPU for half-precision checkpoints.
     """  # noqa: D205
     if asked != "auto":
-        return cast(torch.dtype, getattr(torch, asked))
+        return cast("torch.dtype", getattr(torch, asked))
     stored = getattr(config, "dtype", None)
     if device.type != "cuda" or stored not in (torch.float16, torch.bfloat16):
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
+def _check_sizes(source: ModelSource, model: Any, mismatched: list[str]) -> None:
+    """Let a head have other sizes than the checkpoint's (other labels), but not the base."""
+    wrong = [key for key in mismatched if key.startswith(f"{model.base_model_prefix}.")]
+    if wrong:
+        raise ModelError(
+            f"The weights of {source.name} do not fit its config.json: {len(wrong)} have other sizes, "
+            f"for example {wrong[0]}.",
+            hint="Give the config.json that was saved with these weights.",
+        )
+
+
 def _attempt(source: ModelSource, action: Callable[[], T]) -> T:
     """Run a ``from_pretrained`` and turn its failures into sentences."""
     try:
         return action()
-    except (OSError, ValueError, KeyError, ImportError) as error:
+    except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split("\n")[0].split())
         if source.is_local:
             raise ModelError(

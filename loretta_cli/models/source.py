@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def find_model(name: str) -> ModelSource:
     """
     if name.startswith("bundled:"):
         return ModelSource(name, str(_bundled_folder(name)), is_local=True)
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if path.is_dir():
         if not (path / "config.json").is_file():
             raise ModelError(

@@ -72,11 +72,16 @@ class Task:
             DataError: Naming file, line and column, if a column is missing, a text is not text or
                 empty, or a label is not one of the task's.
         """
-        values = {(self.other_names or {}).get(name, name): value for name, value in row.values.items()}
-        texts = {}
-        for column in self.text_columns:
-            texts[column] = _text(row, values, column, self)
-        return Example(texts, _label(row, values, self))
+        texts = {column: _text(row, self.column_in(row, column), self) for column in self.text_columns}
+        return Example(texts, _label(row, self.column_in(row, self.label), self))
+
+    def column_in(self, row: Row, column: str) -> str:
+        """The name of one of the task's columns in a row: its own, else the one of :attr:`other_names`."""
+        if column not in row.values:
+            for name, own in (self.other_names or {}).items():
+                if own == column and name in row.values:
+                    return name
+        return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +92,10 @@ class Example:
     label: int
 
 
-def _text(row: Row, values: Mapping[str, object], column: str, task: Task) -> str:
-    if column not in values:
-        raise _missing(row, values, column, task)
-    value = values[column]
+def _text(row: Row, column: str, task: Task) -> str:
+    if column not in row.values:
+        raise _missing(row, column, task)
+    value = row.values[column]
     if value is None:
         raise column_error(row, column, "the text is null.", hint="Remove the row, or fill in the text.")
     if not isinstance(value, str):
@@ -100,24 +105,24 @@ def _text(row: Row, values: Mapping[str, object], column: str, task: Task) -> st
     return value
 
 
-def _label(row: Row, values: Mapping[str, object], task: Task) -> int:
-    if task.label not in values:
-        raise _missing(row, values, task.label, task)
-    value = values[task.label]
+def _label(row: Row, column: str, task: Task) -> int:
+    if column not in row.values:
+        raise _missing(row, column, task)
+    value = row.values[column]
     name = label_name(value)
     if name in task.labels:
         return task.labels.index(name)
     if task.labels_by_name:
         raise column_error(
             row,
-            task.label,
+            column,
             f"found the label {name!r}, expected one of {', '.join(task.labels)}.",
             hint="Give all labels in data.labels, or remove the row.",
         )
     number = _number(value)
     if number is None or not 0 <= number < len(task.labels):
         known = ", ".join(f"{index} ({name})" for index, name in enumerate(task.labels))
-        raise column_error(row, task.label, f"found the label {value!r}, expected one of {known}.")
+        raise column_error(row, column, f"found the label {value!r}, expected one of {known}.")
     return number
 
 
@@ -136,17 +141,17 @@ def _number(value: object) -> int | None:
         return int(value)
     if isinstance(value, float) and value.is_integer():
         return int(value)
-    if isinstance(value, str) and value.strip().isdigit():
+    if isinstance(value, str) and value.strip().isdecimal():
         return int(value)
     return None
 
 
-def _missing(row: Row, values: Mapping[str, object], column: str, task: Task) -> DataError:
+def _missing(row: Row, column: str, task: Task) -> DataError:
     expected = ", ".join((*task.text_columns, task.label))
     return column_error(
         row,
         column,
-        f"the column is missing; found {', '.join(values)}.",
+        f"the column is missing; found {', '.join(row.values)}.",
         hint=f"The task {task.name} reads the columns {expected}. For data of your own use "
         "--task classification.",
     )

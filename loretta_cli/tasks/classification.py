@@ -41,7 +41,7 @@ def custom_task(columns: Columns, labels: Sequence[str]) -> Task:
 def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | None) -> tuple[str, ...]:
     """The label names of a data set: those given, else all that occur in the training rows, sorted.
 
-    Numbers sort by value and keep their number as name.
+    Whole numbers sort by value, before names, and keep their number as name.
 
     Raises:
         DataError: If there are fewer than two.
@@ -49,7 +49,7 @@ def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | Non
     if given is not None:
         return tuple(given)
     found = {label_name(row.values.get(column)) for row in rows}
-    labels = sorted(found, key=lambda name: (0, int(name), "") if name.isdigit() else (1, 0, name))
+    labels = sorted(found, key=_place)
     if len(labels) < 2:
         raise DataError(
             f"The column {column!r} has {len(labels)} label in {len(rows)} training rows; a classification "
@@ -57,3 +57,9 @@ def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | Non
             hint="Check data.columns.label.",
         )
     return tuple(labels)
+
+
+def _place(name: str) -> tuple[int, int, str]:
+    """The sort key of a label name."""
+    digits = name.removeprefix("-")
+    return (0, int(name), name) if digits.isdecimal() else (1, 0, name)

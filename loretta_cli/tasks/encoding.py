@@ -64,9 +64,7 @@ def encode_classification(
     return Encoded(tuple(rows), shortened)
 
 
-def encode_prompts(
-    task: Task, examples: Sequence[Example], tokenizer: Tokenizer, max_length: int
-) -> Encoded:
+def encode_prompts(task: Task, examples: Sequence[Example], tokenizer: Tokenizer, max_length: int) -> Encoded:
     """Rows ``{"input_ids", "options", "labels"}`` for option ranking.
 
     ``options`` holds, for each label, the token ids that follow the prompt. They are found by
@@ -74,7 +72,7 @@ def encode_prompts(
 
     Raises:
         DataError: If a prompt cannot be made short enough.
-        ConfigError: If two options begin with the same tokens and one is a part of the other.
+        ConfigError: If two options have the same tokens.
     """
     rows, shortened = [], 0
     for example in examples:
@@ -91,15 +89,19 @@ def _encode_prompt(
     ids, options = _tokens(prompt, texts, tokenizer)
     excess = len(ids) + max(map(len, options)) - max_length
     cut = excess > 0
+    whole = tokenizer(texts[prompt.cut], add_special_tokens=False, verbose=False)["input_ids"] if cut else []
+    kept = len(whole)
     while excess > 0:
-        kept = tokenizer(texts[prompt.cut], add_special_tokens=False, verbose=False)["input_ids"][:-excess]
-        if not kept:
+        # Counted in the tokens of the whole text, so that it shrinks each time and the loop ends.
+        kept -= excess
+        if kept <= 0:
             raise DataError(
-                f"A prompt is {excess} tokens longer than data.max_length={max_length}, even without its "
-                f"{prompt.cut}.",
+                f"A prompt does not fit data.max_length={max_length} tokens, even without its {prompt.cut}.",
                 hint="Raise data.max_length.",
             )
-        texts[prompt.cut] = tokenizer.decode(kept, skip_special_tokens=True)
+        # A character of several tokens that is cut in two decodes to a replacement character.
+        text = tokenizer.decode(whole[:kept], skip_special_tokens=True)
+        texts[prompt.cut] = text.rstrip("\N{REPLACEMENT CHARACTER}")
         ids, options = _tokens(prompt, texts, tokenizer)
         excess = len(ids) + max(map(len, options)) - max_length
     return ids, options, cut

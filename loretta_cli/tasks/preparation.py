@@ -50,9 +50,7 @@ def prepare_task(name: str, settings: DataSettings, *, seed: int) -> TaskData:
         ConfigError: If a custom task has no data source.
         DataError: Naming file, row and column of the first fault.
     """
-    splits = load_splits(
-        _source(name, settings), validation_fraction=settings.validation_fraction, seed=seed
-    )
+    splits = load_splits(_source(name, settings), validation_fraction=settings.validation_fraction, seed=seed)
     task, notes = _task(name, settings, splits.train, splits.validation)
     train = sample(splits.train, settings.train_rows, seed)
     validation = sample(splits.validation, settings.validation_rows, seed)
@@ -88,7 +86,7 @@ def prepare_split(
         whole_file=whole_file,
     )
     task, notes = _task(name, settings, found)
-    if all(row.values.get(task.label) in (-1, "-1") for row in found):
+    if all(row.values.get(task.column_in(row, task.label)) in (-1, "-1") for row in found):
         raise DataError(f"The split {split!r} hides its labels (all are -1), so nothing can be scored on it.")
     return TaskData(task, (), tuple(map(task.example, sample(found, rows, seed))), tuple(notes))
 
@@ -99,7 +97,8 @@ def _source(name: str, settings: DataSettings) -> str:
     if name == CUSTOM:
         raise ConfigError(
             "The task classification needs data: --data is missing.",
-            hint="Give a folder with train and validation files, one file (.csv, .jsonl, .parquet), or a hub id.",
+            hint="Give a folder with train and validation files, one file (.csv, .jsonl, .parquet), "
+            "or a hub id.",
         )
     hub_id = TASKS.get(name).hub_id
     if hub_id is None:

@@ -29,7 +29,12 @@ def training_arguments(settings: TrainingSettings, *, folder: Path, main_metric:
     steps = settings.evaluate_every
     rhythm: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if steps is not None:
-        rhythm = {"eval_strategy": "steps", "eval_steps": steps, "save_strategy": "steps", "save_steps": steps}
+        rhythm = {
+            "eval_strategy": "steps",
+            "eval_steps": steps,
+            "save_strategy": "steps",
+            "save_steps": steps,
+        }
     return TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=settings.batch_size,

@@ -18,7 +18,7 @@ ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 TRAIN_VALUES = ("loss", "learning_rate", "grad_norm", "epoch")
 
 
-class ReportCallback(TrainerCallback):  # type: ignore[misc]
+class ReportCallback(TrainerCallback):
     """Passes on what Trainer logs, to the reporter and to ``metrics.jsonl``.
 
     Args:
@@ -87,7 +87,7 @@ class ReportCallback(TrainerCallback):  # type: ignore[misc]
         self.reporter.evaluated(state.global_step, values, is_best=is_best)
 
 
-class BestAdapterCallback(TrainerCallback):  # type: ignore[misc]
+class BestAdapterCallback(TrainerCallback):
     """Copies the adapter of the best checkpoint so far to ``best/``, whole or not at all.
 
     Args:

@@ -73,7 +73,9 @@ def train(
     log = MetricsLog(run.metrics_file)
     if resume:
         step = step_of(checkpoint) if checkpoint else 0
-        reporter.note(f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew")
+        reporter.note(
+            f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew"
+        )
         log.truncate_after(step)
     with explained(folder):
         write_json(run.environment_file, describe_environment())
@@ -96,7 +98,9 @@ def make_trainer(
     shortened = train_rows.shortened + validation_rows.shortened
     if shortened:
         total = len(train_rows.rows) + len(validation_rows.rows)
-        reporter.note(f"{shortened} of {total} rows are longer than {plan.form.max_length} tokens and were cut")
+        reporter.note(
+            f"{shortened} of {total} rows are longer than {plan.form.max_length} tokens and were cut"
+        )
 
     def metrics(prediction: Any) -> dict[str, float]:
         return compute_metrics(task.metrics, prediction.predictions, prediction.label_ids)
@@ -139,17 +143,24 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
 
 
 def _finish(
-    plan: Plan, adapted: AdaptedModel, run: RunFolder, trainer: AdapterTrainer, log: MetricsLog, seconds: float
+    plan: Plan,
+    adapted: AdaptedModel,
+    run: RunFolder,
+    trainer: AdapterTrainer,
+    log: MetricsLog,
+    seconds: float,
 ) -> TrainReport:
     """Write the adapter (the best one, which Trainer has loaded) and everything that describes the run."""
     records = log.read()
     best_step = int(trainer.state.best_global_step or trainer.state.global_step)
     best = next(
-        record for record in reversed(records) if record["split"] == "validation" and record["step"] == best_step
+        record
+        for record in reversed(records)
+        if record["split"] == "validation" and record["step"] == best_step
     )
     report = TrainReport(
         run=str(run.path),
-        metrics={name: best[name] for name in (*plan.data.task.metrics, "loss")},
+        metrics={name: float(str(best[name])) for name in (*plan.data.task.metrics, "loss")},
         main_metric=plan.data.task.main_metric,
         best_step=best_step,
         trainable_parameters=adapted.count.trainable,
@@ -159,7 +170,7 @@ def _finish(
         peak_memory_bytes=peak_memory_bytes(),
     )
     with new_folder(run.adapter, replace=True) as adapter:
-        adapted.model.save_pretrained(adapter)
+        adapted.model.save_pretrained(str(adapter))
         (adapter / "README.md").unlink(missing_ok=True)
         plan.form.tokenizer.save_pretrained(adapter)
     log.write_csv(run.metrics_table)

@@ -1,7 +1,7 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
-scores), ``_get_train_sampler`` (rows of like length together), ``_save_checkpoint`` (the completeness marker).
+scores), ``_get_train_sampler`` (rows of like length together), ``_save_checkpoint`` (a completeness marker).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from loretta_cli.training.gradients import GradientEstimator
 from loretta_cli.training.sampling import LengthGroupedSampler
 
 
-class AdapterTrainer(Trainer):  # type: ignore[misc]
+class AdapterTrainer(Trainer):
     """Trains an adapter with gradients from an estimator and the loss of a scorer.
 
     Args:

@@ -56,8 +56,9 @@ def make_peft_config(
             hint=f"Remove it. {settings.method} has: {', '.join(sorted(method.reads - {'method'}))}.",
         )
     given["task_type"] = task_type
-    config = method.make({name: value for name, value in given.items() if name in {*method.reads, "task_type"}},
-                         model_type)
+    config = method.make(
+        {name: value for name, value in given.items() if name in {*method.reads, "task_type"}}, model_type
+    )
     _save_new_modules(config, model_type, new_modules)
     return config
 

@@ -45,7 +45,9 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
         raise ConfigError(
             f"Only rep exports as LoRA; this run is {method}."
             + (" Its adapters are nonlinear, and LoRA is linear." if method == "adp" else ""),
-            hint="Train with --method rep." if method == "adp" else "The adapter folder is a PEFT adapter already.",
+            hint="Train with --method rep."
+            if method == "adp"
+            else "The adapter folder is a PEFT adapter already.",
         )
     check_new_folder(output)
     restored = restore(run, data=data, rows=VERIFIED_ROWS)
@@ -62,8 +64,8 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
         comparison = compare(before, row_logits(to_device(again), form, rows), again.dtype)
         if not comparison.passed:
             raise ExportError(
-                f"The LoRA differs from the rep adapter by {comparison.max_abs_difference:.3g} in a logit, more "
-                f"than the {comparison.tolerance:.3g} accepted; nothing was written.",
+                f"The LoRA differs from the rep adapter by {comparison.max_abs_difference:.3g} in a logit, "
+                f"more than the {comparison.tolerance:.3g} accepted; nothing was written.",
                 hint="Use model.dtype=float32.",
             )
         write_text(folder / "README.md", _card(run, plan.config.model.name or "", rank, comparison))
@@ -82,10 +84,10 @@ def write_lora(model: PeftModel, base: nn.Module, folder: Path) -> int:
         The largest rank of a layer.
     """
     adapter = model.active_adapters[0]
-    source = cast(Any, model.peft_config[adapter])
+    source = cast("Any", model.peft_config[adapter])
     factors: Factors = {
         name: module.factors(adapter)
-        for name, module in model.base_model.model.named_modules()
+        for name, module in _base(model).named_modules()
         if isinstance(module, RepLayer)
     }
     ranks = {name: pair[0].shape[1] for name, pair in factors.items()}
@@ -101,33 +103,38 @@ def write_lora(model: PeftModel, base: nn.Module, folder: Path) -> int:
         # The task type would add head names once more; the wrapped modules are what is saved.
         task_type=source.task_type,
     )
-    lora = cast(PeftModel, get_peft_model(cast(Any, base), config))
+    lora = cast("PeftModel", get_peft_model(cast("Any", base), config))
     with torch.no_grad():
         _copy_factors(lora, factors)
         _copy_saved_modules(model, lora, adapter)
-    lora.save_pretrained(folder)
+    lora.save_pretrained(str(folder))
     (folder / "README.md").unlink(missing_ok=True)
     return rank
 
 
 def _copy_factors(lora: PeftModel, factors: Factors) -> None:
-    for name, module in lora.base_model.model.named_modules():
+    for name, module in _base(lora).named_modules():
         if isinstance(module, LoraLayer):
             left, right = factors[name]
-            module.lora_A["default"].weight.copy_(left.T)
-            module.lora_B["default"].weight.copy_(right.T)
+            cast("nn.Linear", module.lora_A["default"]).weight.copy_(left.T)
+            cast("nn.Linear", module.lora_B["default"]).weight.copy_(right.T)
 
 
 def _copy_saved_modules(model: PeftModel, lora: PeftModel, adapter: str) -> None:
     """Copy norms and heads; a TT layer becomes dense, frozen numbers become parameters again."""
-    targets = dict(lora.base_model.model.named_modules())
-    for name, module in model.base_model.model.named_modules():
+    targets = dict(_base(lora).named_modules())
+    for name, module in _base(model).named_modules():
         if isinstance(module, ModulesToSaveWrapper):
             plain = copy.deepcopy(module.modules_to_save[adapter])
             thaw(plain)
             make_heads_dense(plain)
             release_float32(plain)
-            cast(Any, targets[name]).modules_to_save["default"].load_state_dict(plain.state_dict())
+            cast("Any", targets[name]).modules_to_save["default"].load_state_dict(plain.state_dict())
+
+
+def _base(model: PeftModel) -> nn.Module:
+    """The transformers model inside, with its tuner layers."""
+    return cast("nn.Module", model.base_model.model)
 
 
 def _card(run: RunFolder, base: str, rank: int, comparison: Comparison) -> str:
@@ -139,7 +146,7 @@ library_name: peft
 
 # LoRA of rank {rank}, exported from a LoRETTA_rep adapter
 
-Made by `loretta export --format lora` from the run `{run.path.name}`. A standard PEFT LoRA: it needs no loretta.
-The scale is folded in (`lora_alpha = r`). On {comparison.rows} validation rows the largest difference of a logit
-to the rep adapter is {comparison.max_abs_difference:.3g}.
+Made by `loretta export --format lora` from the run `{run.path.name}`. A standard PEFT LoRA that needs no
+loretta. The scale is folded in (`lora_alpha = r`). On {comparison.rows} validation rows the largest difference
+of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
 """

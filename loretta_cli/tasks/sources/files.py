@@ -135,7 +135,8 @@ def load_folder_split(folder: Path, name: str, split: str) -> tuple[Row, ...]:
     path = _split_file(found, split, name)
     if path is None:
         raise DataError(
-            f"{name} has no {split} file; {_listing(found)}.", hint=f"Name it {split}, with the ending {FORMATS}."
+            f"{name} has no {split} file; {_listing(found)}.",
+            hint=f"Name it {split}, with the ending {FORMATS}.",
         )
     return read_file(path, os.path.join(name, path.name))
 

@@ -84,9 +84,10 @@ def load_split(
     path = Path(os.path.expanduser(source))
     if split not in SPLIT_NAMES:
         raise DataError(f"Unknown split {split!r}; expected {', '.join(SPLIT_NAMES)}.")
-    if path.is_dir():
+    mode = _mode(path, source) if source.strip() and not source.startswith(PREFIX) else None
+    if mode is not None and stat.S_ISDIR(mode):
         return load_folder_split(path, source, split)
-    if whole_file and path.is_file():
+    if whole_file and mode is not None:
         return read_file(path, source)
     splits = load_splits(source, validation_fraction=validation_fraction, seed=seed)
     rows: tuple[Row, ...] = getattr(splits, split)

@@ -1,4 +1,4 @@
-"""Where gradients come from. A new source is one file with a :class:`GradientEstimator`, and one line here."""
+"""Where gradients come from. A new source is one file with an estimator, and one line here."""
 
 from __future__ import annotations
 

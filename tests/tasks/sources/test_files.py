@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from loretta_cli.errors import DataError
-from loretta_cli.tasks.sources.files import load_file, load_folder, read_file
+from loretta_cli.tasks.sources.files import load_file, load_folder, load_folder_split, read_file
 
 Jsonl = Callable[[int], str]
 
@@ -160,3 +161,43 @@ def test_a_folder_that_may_not_be_listed_is_one_sentence(
 
     monkeypatch.setattr(Path, "iterdir", refuse)
     assert folder_fault(tmp_path).message == "data/mine cannot be read: permission denied."
+
+
+def split_fault(folder: Path, split: str) -> DataError:
+    with pytest.raises(DataError) as caught:
+        load_folder_split(folder, "data/mine", split)
+    return caught.value
+
+
+@pytest.mark.parametrize(("split", "count"), [("train", 3), ("validation", 2), ("test", 1)])
+def test_one_split_of_a_folder_is_read_alone(
+    write: Callable[..., Path], jsonl: Jsonl, tmp_path: Path, split: str, count: int
+) -> None:
+    write("train.jsonl", jsonl(3))
+    write("DEV.jsonl", jsonl(2))
+    write("test.csv", "text,label\na,1\n")
+    assert len(load_folder_split(tmp_path, "data/mine", split)) == count
+
+
+def test_one_split_needs_no_others_and_is_not_hurt_by_their_faults(
+    write: Callable[..., Path], jsonl: Jsonl, tmp_path: Path
+) -> None:
+    write("train.jsonl", "not json\n")
+    write("test.jsonl", jsonl(2))
+    rows = load_folder_split(tmp_path, "data/mine", "test")
+    assert [row.place for row in rows] == [f"{os.path.join('data/mine', 'test.jsonl')}, line {n}" for n in (1, 2)]
+
+
+def test_a_missing_split_is_told_with_what_there_is(
+    write: Callable[..., Path], jsonl: Jsonl, tmp_path: Path
+) -> None:
+    write("train.jsonl", jsonl(2))
+    error = split_fault(tmp_path, "test")
+    assert error.message == "data/mine has no test file; found train.jsonl."
+    assert error.hint == "Name it test, with the ending .jsonl, .csv, .tsv or .parquet."
+
+
+def test_two_files_for_one_split_are_refused(write: Callable[..., Path], jsonl: Jsonl, tmp_path: Path) -> None:
+    write("val.jsonl", jsonl(2))
+    write("validation.csv", "text,label\na,1\n")
+    assert "2 files for the validation split: val.jsonl and validation.csv" in split_fault(tmp_path, "validation").message

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from loretta_cli.errors import DataError
-from loretta_cli.tasks.sources import Splits, detect_columns, load, load_splits
+from loretta_cli.tasks.sources import Splits, detect_columns, load, load_split, load_splits
 
 Jsonl = Callable[[int], str]
 REAL_DATA = Path(__file__).resolve().parents[3].parent / "shared" / "data"
@@ -187,3 +187,70 @@ def test_the_real_data_sets_can_all_be_read() -> None:
         assert len(splits.validation) > 10, folder.name
     trec = read(str(REAL_DATA / "trec"))
     assert detect_columns(trec.train, text=None, text_pair=None, label=None).label == "coarse_label"
+
+
+def read_split(source: str, split: str = "validation", *, whole_file: bool = False) -> int:
+    """The number of rows in one split."""
+    return len(load_split(source, split, validation_fraction=0.25, seed=0, whole_file=whole_file))
+
+
+def test_a_split_of_a_folder_needs_no_other(here: Path, write: Callable[..., Path], jsonl: Jsonl) -> None:
+    write("mine/test.jsonl", jsonl(3))
+    assert read_split("mine", "test") == 3
+    with pytest.raises(DataError, match="mine has no train file"):
+        read_split("mine", "train")
+
+
+def test_a_split_of_a_file_is_the_share_that_training_has(
+    here: Path, write: Callable[..., Path], jsonl: Jsonl
+) -> None:
+    write("all.jsonl", jsonl(8))
+    rows = load_split("all.jsonl", "validation", validation_fraction=0.25, seed=0)
+    assert rows == read("all.jsonl").validation
+    assert read_split("all.jsonl", "train") == 6
+
+
+def test_a_file_is_one_whole_split_where_asked(here: Path, write: Callable[..., Path], jsonl: Jsonl) -> None:
+    write("all.jsonl", jsonl(8))
+    assert [read_split("all.jsonl", split, whole_file=True) for split in ("train", "test")] == [8, 8]
+    write("one.jsonl", jsonl(1))
+    assert read_split("one.jsonl", whole_file=True) == 1
+
+
+def test_whole_file_changes_nothing_for_a_folder(
+    here: Path, write: Callable[..., Path], jsonl: Jsonl
+) -> None:
+    write("mine/train.jsonl", jsonl(3))
+    write("mine/validation.jsonl", jsonl(2))
+    assert read_split("mine", whole_file=True) == 2
+
+
+def test_a_split_that_a_source_lacks_is_refused(here: Path, write: Callable[..., Path], jsonl: Jsonl) -> None:
+    write("all.jsonl", jsonl(8))
+    with pytest.raises(DataError, match=r"all\.jsonl has no rows in the split 'test'") as caught:
+        read_split("all.jsonl", "test")
+    assert "--split" in caught.value.hint
+
+
+def test_an_unknown_split_is_refused_with_the_known_ones(here: Path) -> None:
+    with pytest.raises(DataError, match="Unknown split 'dev'; expected train, validation, test"):
+        read_split("mine", "dev")
+
+
+@pytest.mark.parametrize("whole_file", [False, True])
+@pytest.mark.parametrize("source", ["", "  "])
+def test_an_empty_source_of_a_split_is_refused(here: Path, source: str, whole_file: bool) -> None:
+    with pytest.raises(DataError, match="The data source is empty"):
+        read_split(source, whole_file=whole_file)
+
+
+@pytest.mark.parametrize("whole_file", [False, True])
+def test_a_missing_source_of_a_split_is_refused(here: Path, whole_file: bool) -> None:
+    with pytest.raises(DataError, match="./gone: no such file or folder"):
+        read_split("./gone", whole_file=whole_file)
+
+
+def test_a_split_may_come_from_the_hub(here: Path, asked_hub: list[str]) -> None:
+    with pytest.raises(DataError, match="asked the hub"):
+        read_split("org/name")
+    assert asked_hub == ["org/name"]

@@ -1,0 +1,185 @@
+"""From a data source to checked examples: custom tasks, one split, hidden labels, samples of rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loretta_cli.config import DataSettings
+from loretta_cli.errors import ConfigError, DataError
+from loretta_cli.tasks import TASKS, preparation
+from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
+from loretta_cli.tasks.sources import Row, Splits
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write rows as .jsonl below the test's folder."""
+
+    def write_file(name: str, rows: Sequence[dict[str, Any]]) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    return write_file
+
+
+def reviews(count: int, labels: Sequence[object] = (0, 1)) -> list[dict[str, Any]]:
+    return [{"sentence": f"review {i}", "label": labels[i % len(labels)]} for i in range(count)]
+
+
+def settings(source: Path | None, **values: Any) -> DataSettings:
+    return DataSettings.model_validate({"source": str(source) if source else None, **values})
+
+
+def texts(data: TaskData) -> list[str]:
+    return [example.texts["sentence"] for example in data.validation]
+
+
+def test_a_registered_task_keeps_its_labels_whatever_the_rows_have(write: Write, tmp_path: Path) -> None:
+    write("train.jsonl", reviews(3, labels=[1]))
+    write("validation.jsonl", reviews(2))
+    data = prepare_task("sst2", settings(tmp_path), seed=0)
+    assert data.task is TASKS.get("sst2")
+    assert [example.label for example in data.train] == [1, 1, 1]
+    assert [example.label for example in data.validation] == [0, 1]
+    assert data.notes == (f"3 train rows from {tmp_path}/train.jsonl, 2 validation rows from {tmp_path}/validation.jsonl",)
+
+
+def test_a_bad_row_of_either_split_is_named(write: Write, tmp_path: Path) -> None:
+    write("train.jsonl", reviews(3))
+    write("validation.jsonl", [*reviews(2), {"sentence": "x", "label": 7}])
+    with pytest.raises(DataError, match=r"validation\.jsonl, line 3, column 'label': found the label 7"):
+        prepare_task("sst2", settings(tmp_path), seed=0)
+
+
+def test_a_custom_task_finds_columns_and_labels_and_says_so(write: Write) -> None:
+    source = write("all.jsonl", reviews(20, labels=["b", "c", "a"]))
+    data = prepare_task("classification", settings(source, validation_fraction=0.25), seed=3)
+    assert (len(data.train), len(data.validation)) == (15, 5)
+    assert data.task.labels == ("a", "b", "c")
+    assert data.notes[1:] == ("3 labels: a, b, c", "columns found: text=sentence, label=label")
+
+
+def test_a_label_that_only_validation_rows_have_is_refused(write: Write, tmp_path: Path) -> None:
+    write("train.jsonl", reviews(4, labels=["a", "b"]))
+    write("validation.jsonl", reviews(3, labels=["a", "b", "c"]))
+    with pytest.raises(DataError, match=r"validation\.jsonl, line 3, .*found the label 'c', expected one of a, b"):
+        prepare_task("classification", settings(tmp_path), seed=0)
+
+
+def test_labels_that_are_given_may_be_missing_in_the_rows(write: Write, tmp_path: Path) -> None:
+    write("train.jsonl", reviews(4, labels=["a", "b"]))
+    write("validation.jsonl", reviews(3, labels=["a", "b", "c"]))
+    data = prepare_task("classification", settings(tmp_path, labels=["c", "b", "a"]), seed=0)
+    assert [example.label for example in data.validation] == [2, 1, 0]
+
+
+def test_a_custom_row_without_text_is_refused_before_labels_are_counted(write: Write, tmp_path: Path) -> None:
+    write("train.jsonl", [{"sentence": "a", "label": "x"}, {"sentence": None, "label": "y"}])
+    write("validation.jsonl", reviews(2, labels=["x", "y"]))
+    with pytest.raises(DataError, match=r"train\.jsonl, line 2, column 'sentence'"):
+        prepare_task("classification", settings(tmp_path), seed=0)
+
+
+def test_many_labels_are_noted_in_short(write: Write) -> None:
+    source = write("all.jsonl", reviews(60, labels=range(20)))
+    data = prepare_task("classification", settings(source), seed=0)
+    assert data.notes[1] == "20 labels: 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, …"
+
+
+def test_samples_of_rows_are_drawn_by_the_seed(write: Write, tmp_path: Path) -> None:
+    write("train.jsonl", reviews(40))
+    write("validation.jsonl", reviews(30))
+    asked = settings(tmp_path, train_rows=5, validation_rows=4)
+    first, again, other = (prepare_task("sst2", asked, seed=seed) for seed in (1, 1, 2))
+    assert (len(first.train), len(first.validation)) == (5, 4)
+    assert first.train == again.train
+    assert first.train != other.train
+
+
+def test_a_custom_task_without_data_is_refused() -> None:
+    with pytest.raises(ConfigError, match="--data is missing"):
+        prepare_task("classification", settings(None), seed=0)
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [({"columns": {"text": "sentence"}}, "data.columns.text"), ({"labels": ["a", "b"]}, "data.labels")],
+)
+def test_columns_and_labels_are_refused_for_a_task_that_has_its_own(
+    write: Write, values: dict[str, Any], key: str
+) -> None:
+    source = write("all.jsonl", reviews(4))
+    with pytest.raises(ConfigError, match=f"{key} is set, but the task sst2 has its own"):
+        prepare_task("sst2", settings(source, **values), seed=0)
+
+
+def test_a_registered_task_without_data_is_read_from_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def load_splits(source: str, **_: object) -> Splits:
+        asked.append(source)
+        rows = (Row({"sentence": "a", "label": 1}, source, 1),)
+        return Splits(rows, rows, (), "from the hub")
+
+    monkeypatch.setattr(preparation, "load_splits", load_splits)
+    assert prepare_task("sst2", settings(None), seed=0).notes == ("from the hub",)
+    assert asked == ["nyu-mll/glue:sst2"]
+
+
+def test_one_split_stands_in_validation(write: Write, tmp_path: Path) -> None:
+    write("test.jsonl", reviews(3))
+    data = prepare_split("sst2", settings(tmp_path), "test", rows=None, seed=0)
+    assert data.train == ()
+    assert texts(data) == ["review 0", "review 1", "review 2"]
+
+
+def test_the_held_out_share_of_a_file_is_that_of_training(write: Write) -> None:
+    source = settings(write("all.jsonl", reviews(20)), validation_fraction=0.3)
+    trained = prepare_task("sst2", source, seed=5)
+    evaluated = prepare_split("sst2", source, "validation", rows=None, seed=5)
+    assert evaluated.validation == trained.validation
+    assert prepare_split("sst2", source, "train", rows=None, seed=5).validation == trained.train
+
+
+def test_a_file_that_was_not_trained_on_counts_whole(write: Write) -> None:
+    source = settings(write("new.jsonl", reviews(1)))
+    data = prepare_split("sst2", source, "validation", rows=None, seed=0, whole_file=True)
+    assert texts(data) == ["review 0"]
+
+
+def test_rows_limits_the_split_to_a_sample(write: Write) -> None:
+    source = settings(write("new.jsonl", reviews(30)))
+    few, more = (
+        prepare_split("sst2", source, "test", rows=rows, seed=0, whole_file=True) for rows in (3, 6)
+    )
+    assert texts(few) == texts(more)[:3]
+    assert len(set(texts(more))) == 6
+
+
+@pytest.mark.parametrize("hidden", [-1, "-1"])
+def test_a_split_that_hides_its_labels_is_refused(write: Write, tmp_path: Path, hidden: object) -> None:
+    write("test.jsonl", reviews(3, labels=[hidden]))
+    with pytest.raises(DataError, match="'test' hides its labels"):
+        prepare_split("sst2", settings(tmp_path), "test", rows=None, seed=0)
+
+
+def test_one_row_without_a_label_is_a_fault_of_that_row(write: Write, tmp_path: Path) -> None:
+    write("test.jsonl", reviews(3, labels=[0, -1, 1]))
+    with pytest.raises(DataError, match=r"test\.jsonl, line 2, column 'label': found the label -1"):
+        prepare_split("sst2", settings(tmp_path), "test", rows=None, seed=0)
+
+
+def test_a_custom_split_is_read_with_the_labels_of_the_run(write: Write, tmp_path: Path) -> None:
+    write("test.jsonl", reviews(2, labels=["b"]))
+    run = settings(tmp_path, labels=["a", "b"], columns={"text": "sentence", "label": "label"})
+    data = prepare_split("classification", run, "test", rows=None, seed=0)
+    assert [example.label for example in data.validation] == [1, 1]
