@@ -111,9 +111,9 @@ def _require_model_and_task(config: Config) -> None:
     """Say at once what is missing, before anything heavy is imported."""
     missing = [name for name in ("model", "task") if getattr(config, name).name is None]
     if missing:
+        flags = " and ".join(f"--{name} NAME" for name in missing)
         raise ConfigError(
-            f"No {' and no '.join(missing)} given.",
-            hint=f"Add {' and '.join(f'--{name} NAME' for name in missing)}. To try it: loretta train quickstart",
+            f"No {' and no '.join(missing)} given.", hint=f"Add {flags}, or try: loretta train quickstart"
         )
 
 

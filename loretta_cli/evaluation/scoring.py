@@ -7,6 +7,7 @@ its tokens (MeZO, Section 4 and its code), so only answer positions enter the lo
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, Protocol
 
@@ -38,10 +39,11 @@ def option_scores(model: nn.Module, batch: Batch) -> torch.Tensor:
     logits are computed.
     """
     inputs: dict[str, Any] = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    # Padding on the left must not shift the positions.
-    inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
+    if _takes(model, "position_ids"):
+        # Padding on the left must not shift the positions.
+        inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
     if "option_tokens" in batch:
-        logits = model(**inputs, logits_to_keep=1, use_cache=False).logits[:, -1]
+        logits = _last_logits(model, inputs, 1)[:, -1]
         return functional.log_softmax(logits.float(), dim=-1).gather(1, batch["option_tokens"])
     return _mean_log_probabilities(model, inputs, batch["option_lengths"])
 
@@ -51,12 +53,25 @@ def _mean_log_probabilities(
 ) -> torch.Tensor:
     """The same for options of several tokens; ``lengths`` is ``(batch, options)``."""
     longest = int(lengths.max())
-    logits = model(**inputs, logits_to_keep=longest + 1, use_cache=False).logits[:, -longest - 1 : -1]
+    logits = _last_logits(model, inputs, longest + 1)[:, -longest - 1 : -1]
     targets = inputs["input_ids"][:, -longest:]
     log_probabilities = functional.log_softmax(logits.float(), dim=-1).gather(2, targets[..., None])[..., 0]
     flat = lengths.reshape(-1, 1)
     counted = torch.arange(longest, 0, -1, device=flat.device) <= flat
     return ((log_probabilities * counted).sum(-1) / flat[:, 0]).reshape(lengths.shape)
+
+
+def _last_logits(model: nn.Module, inputs: Mapping[str, torch.Tensor], count: int) -> torch.Tensor:
+    """Logits of the last positions, ``(rows, at least count, vocabulary)``."""
+    keep = {"logits_to_keep": count} if _takes(model, "logits_to_keep") else {}
+    logits: torch.Tensor = model(**inputs, **keep, use_cache=False).logits
+    return logits
+
+
+def _takes(model: nn.Module, argument: str) -> bool:
+    """Whether the language model inside has an argument of this name."""
+    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return argument in inspect.signature(base.forward).parameters
 
 
 def scores_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:

@@ -17,6 +17,7 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 
 def freeze_as_buffers(module: nn.Module) -> None:
     """Turn every parameter below ``module`` into a buffer of the same name."""
+    owner: Any  # a module keeps any attribute, but its annotations say tensors and modules only
     for owner in module.modules():
         names = [name for name, _ in owner.named_parameters(recurse=False)]
         for name in names:
@@ -44,9 +45,10 @@ def hold_in_float32(module: nn.Module) -> None:
     dtypes = {tensor.dtype for tensor in (*module.parameters(), *module.buffers())}
     if not dtypes.intersection(HALF_PRECISION) or hasattr(module, "float32_hooks"):
         return
-    module.base_dtype = next(dtype for dtype in dtypes if dtype in HALF_PRECISION)
+    holder: Any = module
+    holder.base_dtype = next(dtype for dtype in dtypes if dtype in HALF_PRECISION)
     module.float()
-    module.float32_hooks = [
+    holder.float32_hooks = [
         module.register_forward_pre_hook(_inputs_to_float32),
         module.register_forward_hook(_output_to_input_dtype),
     ]
@@ -68,7 +70,7 @@ def _inputs_to_float32(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any,
     )
 
 
-def _output_to_input_dtype(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> Any:
+def _output_to_input_dtype(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
     if isinstance(output, torch.Tensor) and output.is_floating_point():
         return output.to(module.base_dtype)
     return output

@@ -6,7 +6,7 @@ PEFT is pinned to a minor version because these hooks are its internals: ``_prep
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import torch
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
@@ -23,7 +23,7 @@ from loretta_cli.tuners.targets import TargetModulesError, check_every_target_ma
 class TensorTrainTuner(BaseTuner):
     """A PEFT tuner whose layers are tensor trains and whose config is completed from a preset."""
 
-    target_module_mapping: ClassVar[dict[str, list[str]]] = {}
+    target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 - PEFT declares it so
     layer_class: type[Any]
 
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
@@ -66,7 +66,7 @@ class TensorTrainTuner(BaseTuner):
             for _, module in self._saved_modules(adapter_name):
                 hold_in_float32(module)
 
-    def _create_and_replace(  # noqa: PLR0917 - PEFT calls it by position
+    def _create_and_replace(
         self,
         peft_config: Any,
         adapter_name: str,
@@ -99,7 +99,8 @@ class TensorTrainTuner(BaseTuner):
             return
         super()._replace_module(parent, child_name, new_module, child)
 
-    def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> nn.Module:
+    # PEFT's annotation says None; it returns the model.
+    def _unload_and_optionally_merge(self, *args: Any, **kwargs: Any) -> nn.Module:  # type: ignore[override]
         model = cast("nn.Module", super()._unload_and_optionally_merge(*args, **kwargs))
         thaw(model)
         make_heads_dense(model)

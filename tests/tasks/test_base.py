@@ -68,7 +68,9 @@ def test_a_label_is_a_name_or_a_number_of_any_type(cell: object, number: int) ->
     assert type(label) is int
 
 
-@pytest.mark.parametrize("cell", [3, -1, "-1", "3", 0.5, float("nan"), "maybe", "", "LOW", None, [1], "1.0", "²"])
+@pytest.mark.parametrize(
+    "cell", [3, -1, "-1", "3", 0.5, float("nan"), "maybe", "", "LOW", None, [1], "1.0", "²"]
+)
 def test_a_label_that_is_neither_is_refused_with_those_there_are(cell: object) -> None:
     error = fault(text="a", level=cell)
     assert "column 'level'" in error.message
@@ -140,7 +142,16 @@ def test_a_fault_names_the_column_as_the_file_does() -> None:
 
 @pytest.mark.parametrize(
     ("cell", "name"),
-    [(1, "1"), (1.0, "1"), ("1", "1"), (-2, "-2"), (True, "true"), (False, "false"), (" a b ", "a b"), ("1.0", "1.0")],
+    [
+        (1, "1"),
+        (1.0, "1"),
+        ("1", "1"),
+        (-2, "-2"),
+        (True, "true"),
+        (False, "false"),
+        (" a b ", "a b"),
+        ("1.0", "1.0"),
+    ],
 )
 def test_a_cell_has_one_name_whatever_its_type(cell: object, name: str) -> None:
     assert label_name(cell) == name

@@ -15,7 +15,9 @@ COLUMNS = Columns(text="body", text_pair=None, label="kind", detected=False)
 
 
 def rows(*labels: object) -> list[Row]:
-    return [Row({"body": "a", "kind": label}, "a.jsonl", index) for index, label in enumerate(labels, start=1)]
+    return [
+        Row({"body": "a", "kind": label}, "a.jsonl", index) for index, label in enumerate(labels, start=1)
+    ]
 
 
 def discovered(labels: Sequence[object]) -> tuple[str, ...]:
@@ -51,7 +53,7 @@ def test_labels_that_are_given_are_taken_in_their_order() -> None:
 
 @pytest.mark.parametrize("cells", [["a"], ["a", "a", " a "], [1, 1.0, "1"]])
 def test_fewer_than_two_labels_are_refused(cells: list[object]) -> None:
-    with pytest.raises(DataError, match="'kind' has 1 label .* needs at least 2") as caught:
+    with pytest.raises(DataError, match=r"'kind' has 1 label .* needs at least 2") as caught:
         discover_labels(rows(*cells), "kind", None)
     assert "data.columns.label" in caught.value.hint
 

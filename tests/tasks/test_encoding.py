@@ -88,11 +88,10 @@ def test_options_of_several_tokens_are_whole(decoder: Any) -> None:
 @pytest.mark.parametrize(
     ("prompt", "options", "merged", "kept"),
     [
-        # "Ġ" merges with "great" and not with "zzz": the prompt ends before the space for both.
+        # The space merges with "great" and not with "zzz": the prompt ends before the space for both.
         ("{} It was ", ("great", "zzz"), ["Ġgreat"], "a film It was"),
-        # "ter" goes on as "terrible"; "rib" alone would be other tokens.
         ("{} It was ter", ("rible", "!"), ["Ġterrible"], "a film It was"),
-        ("{}: Y", ("es", "ou"), ["Yes"], "a film: "),
+        ("{}\nY", ("es", "ou"), ["Yes"], "a film\n"),
     ],
 )
 def test_a_token_that_merges_across_the_border_belongs_to_the_option(
@@ -141,7 +140,7 @@ def test_a_prompt_that_fits_exactly_is_not_cut(decoder: Any) -> None:
     assert encode_prompts(BOOLQ, [question(PASSAGE)], decoder, length - 1).shortened == 1
 
 
-@pytest.mark.parametrize("max_length", [30, 31, 47, 80])
+@pytest.mark.parametrize("max_length", [30, 31, 47, 60])
 def test_only_the_end_of_the_cut_column_is_lost(decoder: Any, max_length: int) -> None:
     encoded = encode_prompts(BOOLQ, [question(PASSAGE), question("the sun")], decoder, max_length)
     assert encoded.shortened == 1
@@ -169,8 +168,12 @@ def test_a_character_of_several_tokens_is_not_cut_in_two(decoder: Any, passage: 
 
 
 def test_a_prompt_that_cannot_be_made_short_enough_is_refused(decoder: Any) -> None:
-    with pytest.raises(DataError, match=r"does not fit data\.max_length=12 tokens, even without its passage") as error:
-        encode_prompts(BOOLQ, [question("the sun", "is the old house in the cold city very warm")], decoder, 12)
+    with pytest.raises(
+        DataError, match=r"does not fit data\.max_length=12 tokens, even without its passage"
+    ) as error:
+        encode_prompts(
+            BOOLQ, [question("the sun", "is the old house in the cold city very warm")], decoder, 12
+        )
     assert "Raise data.max_length" in error.value.hint
 
 
@@ -205,7 +208,8 @@ def test_options_of_several_tokens_make_one_row_an_option(decoder: Any) -> None:
     assert set(batch) == {"input_ids", "attention_mask", "option_lengths", "labels"}
     expected = [row["input_ids"] + option for row in rows for option in row["options"]]
     found = [
-        ids[mask.bool()].tolist() for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
+        ids[mask.bool()].tolist()
+        for ids, mask in zip(batch["input_ids"], batch["attention_mask"], strict=True)
     ]
     assert found == expected
     assert batch["attention_mask"][:, -1].tolist() == [1, 1, 1, 1]
@@ -242,7 +246,10 @@ def test_the_longer_text_of_a_pair_is_cut(encoder: Any) -> None:
 def test_classification_rows_are_padded_to_the_longest_of_the_batch(encoder: Any) -> None:
     rows = encode_classification(SST2, [review("bad", 0), review("a great film", 1)], encoder, 64).rows
     batch = ClassificationCollator(encoder)(rows)
-    assert batch["input_ids"].tolist() == [rows[0]["input_ids"] + [encoder.pad_token_id] * 2, rows[1]["input_ids"]]
+    assert batch["input_ids"].tolist() == [
+        rows[0]["input_ids"] + [encoder.pad_token_id] * 2,
+        rows[1]["input_ids"],
+    ]
     assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1] * 5]
     assert batch["labels"].tolist() == [0, 1]
     assert batch["labels"].dtype == torch.long

@@ -50,7 +50,9 @@ def test_a_registered_task_keeps_its_labels_whatever_the_rows_have(write: Write,
     assert data.task is TASKS.get("sst2")
     assert [example.label for example in data.train] == [1, 1, 1]
     assert [example.label for example in data.validation] == [0, 1]
-    assert data.notes == (f"3 train rows from {tmp_path}/train.jsonl, 2 validation rows from {tmp_path}/validation.jsonl",)
+    assert data.notes == (
+        f"3 train rows from {tmp_path}/train.jsonl, 2 validation rows from {tmp_path}/validation.jsonl",
+    )
 
 
 def test_a_bad_row_of_either_split_is_named(write: Write, tmp_path: Path) -> None:
@@ -71,7 +73,9 @@ def test_a_custom_task_finds_columns_and_labels_and_says_so(write: Write) -> Non
 def test_a_label_that_only_validation_rows_have_is_refused(write: Write, tmp_path: Path) -> None:
     write("train.jsonl", reviews(4, labels=["a", "b"]))
     write("validation.jsonl", reviews(3, labels=["a", "b", "c"]))
-    with pytest.raises(DataError, match=r"validation\.jsonl, line 3, .*found the label 'c', expected one of a, b"):
+    with pytest.raises(
+        DataError, match=r"validation\.jsonl, line 3, .*found the label 'c', expected one of a, b"
+    ):
         prepare_task("classification", settings(tmp_path), seed=0)
 
 
@@ -158,9 +162,7 @@ def test_a_file_that_was_not_trained_on_counts_whole(write: Write) -> None:
 
 def test_rows_limits_the_split_to_a_sample(write: Write) -> None:
     source = settings(write("new.jsonl", reviews(30)))
-    few, more = (
-        prepare_split("sst2", source, "test", rows=rows, seed=0, whole_file=True) for rows in (3, 6)
-    )
+    few, more = (prepare_split("sst2", source, "test", rows=rows, seed=0, whole_file=True) for rows in (3, 6))
     assert texts(few) == texts(more)[:3]
     assert len(set(texts(more))) == 6
 

@@ -52,7 +52,9 @@ def test_biases_of_the_base_that_train_are_saved(method: str, tmp_path: Path) ->
     model = adapted("bert", method, "standard", bias="all")
     train(model, "bert")
     model.save_pretrained(tmp_path)
-    loaded = peft.PeftModel.from_pretrained(same_base_other_head("bert", state), tmp_path, adapter_name="other")
+    loaded = peft.PeftModel.from_pretrained(
+        same_base_other_head("bert", state), tmp_path, adapter_name="other"
+    )
     assert torch.equal(logits(loaded.eval()), logits(model))
 
 

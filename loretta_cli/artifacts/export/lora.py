@@ -147,6 +147,6 @@ library_name: peft
 # LoRA of rank {rank}, exported from a LoRETTA_rep adapter
 
 Made by `loretta export --format lora` from the run `{run.path.name}`. A standard PEFT LoRA that needs no
-loretta. The scale is folded in (`lora_alpha = r`). On {comparison.rows} validation rows the largest difference
-of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
+loretta. The scale is folded in (`lora_alpha = r`). On {comparison.rows} validation rows the largest
+difference of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
 """

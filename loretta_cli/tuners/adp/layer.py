@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, _get_in_out_features
@@ -37,7 +37,9 @@ class AdpLayer(nn.Module, BaseTunerLayer):
     ) -> None:
         super().__init__()
         self.base_layer = base_layer
-        self.in_features, self.out_features = _get_in_out_features(self.get_base_layer())
+        self.in_features, self.out_features = cast(
+            "tuple[int, int]", _get_in_out_features(self.get_base_layer())
+        )
         self.loretta_adp_down = nn.ModuleDict()
         self.loretta_adp_up = nn.ModuleDict()
         self.loretta_adp_activation = nn.ModuleDict()
@@ -94,9 +96,9 @@ class AdpLayer(nn.Module, BaseTunerLayer):
 
     def _adapted(self, hidden: torch.Tensor, name: str) -> torch.Tensor:
         """``h + s up(act(down(h)))`` for one adapter, computed in the dtype of its cores."""
-        down = self.loretta_adp_down[name]
+        down: Any = self.loretta_adp_down[name]
         inputs = self._cast_input_dtype(self.loretta_adp_dropout[name](hidden), down.core0.dtype)
-        update = self.loretta_adp_up[name](self.loretta_adp_activation[name](down(inputs)))
+        update: torch.Tensor = self.loretta_adp_up[name](self.loretta_adp_activation[name](down(inputs)))
         if self.scaling[name] != 1.0:
             update = update * self.scaling[name]
         return hidden + update.to(hidden.dtype)

@@ -8,7 +8,7 @@ same pair of factors is the forward pass, the merge, and the exact LoRA of lowes
 from __future__ import annotations
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import torch
 from peft.tuners.tuners_utils import BaseTunerLayer, _get_in_out_features, check_adapters_to_merge
@@ -42,7 +42,9 @@ class RepLayer(nn.Module, BaseTunerLayer):
     ) -> None:
         super().__init__()
         self.base_layer = base_layer
-        self.in_features, self.out_features = _get_in_out_features(self.get_base_layer())
+        self.in_features, self.out_features = cast(
+            "tuple[int, int]", _get_in_out_features(self.get_base_layer())
+        )
         self.loretta_rep_A = nn.ModuleDict()
         self.loretta_rep_B = nn.ModuleDict()
         self.loretta_rep_start_A = nn.ModuleDict()
@@ -162,7 +164,7 @@ class RepLayer(nn.Module, BaseTunerLayer):
     def _update(self, x: torch.Tensor, name: str) -> torch.Tensor:
         left, right = self._current_factors(name)
         inputs = self._cast_input_dtype(self.loretta_rep_dropout[name](x), left.dtype)
-        update = inputs @ left @ right
+        update: torch.Tensor = inputs @ left @ right
         if name in self.loretta_rep_start_A:
             # The same two products, so that at the first step the difference is exactly zero.
             left, right = self._start_factors(name)

@@ -185,7 +185,9 @@ def test_one_split_needs_no_others_and_is_not_hurt_by_their_faults(
     write("train.jsonl", "not json\n")
     write("test.jsonl", jsonl(2))
     rows = load_folder_split(tmp_path, "data/mine", "test")
-    assert [row.place for row in rows] == [f"{os.path.join('data/mine', 'test.jsonl')}, line {n}" for n in (1, 2)]
+    assert [row.place for row in rows] == [
+        f"{os.path.join('data/mine', 'test.jsonl')}, line {n}" for n in (1, 2)
+    ]
 
 
 def test_a_missing_split_is_told_with_what_there_is(
@@ -197,7 +199,12 @@ def test_a_missing_split_is_told_with_what_there_is(
     assert error.hint == "Name it test, with the ending .jsonl, .csv, .tsv or .parquet."
 
 
-def test_two_files_for_one_split_are_refused(write: Callable[..., Path], jsonl: Jsonl, tmp_path: Path) -> None:
+def test_two_files_for_one_split_are_refused(
+    write: Callable[..., Path], jsonl: Jsonl, tmp_path: Path
+) -> None:
     write("val.jsonl", jsonl(2))
     write("validation.csv", "text,label\na,1\n")
-    assert "2 files for the validation split: val.jsonl and validation.csv" in split_fault(tmp_path, "validation").message
+    assert (
+        "2 files for the validation split: val.jsonl and validation.csv"
+        in split_fault(tmp_path, "validation").message
+    )

@@ -246,7 +246,7 @@ def test_an_empty_source_of_a_split_is_refused(here: Path, source: str, whole_fi
 
 @pytest.mark.parametrize("whole_file", [False, True])
 def test_a_missing_source_of_a_split_is_refused(here: Path, whole_file: bool) -> None:
-    with pytest.raises(DataError, match="./gone: no such file or folder"):
+    with pytest.raises(DataError, match=r"\./gone: no such file or folder"):
         read_split("./gone", whole_file=whole_file)
 
 
