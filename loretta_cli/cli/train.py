@@ -68,11 +68,16 @@ def train(
     with command(json=json, on_interrupt=again) as reporter:
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite contradict each other.", hint="Give one of them.")
+        if resume and dry_run:
+            raise ConfigError(
+                "--resume and --dry-run contradict each other: a run is resumed with its own settings.",
+                hint="They stand in the run's config.yaml. Give one of the two flags.",
+            )
         loaded = _load(recipe, flags, overrides)
         if resume:
             _resume(loaded, reporter)
         elif dry_run:
-            _dry_run(loaded, reporter)
+            _dry_run(loaded, reporter, overwrite=overwrite)
         else:
             _train(loaded, reporter, overwrite=overwrite)
 
@@ -186,12 +191,12 @@ def _show(report: Mapping[str, Any], folder: Path, method: str, reporter: Report
     reporter.result({name: value for name, value in report.items() if name != "schema_version"})
 
 
-def _dry_run(loaded: LoadedConfig, reporter: Reporter) -> None:
+def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None:
     from loretta_cli.artifacts.run_folder import check_free, choose_folder
 
     _require_model_and_task(loaded.config)
     folder = choose_folder(loaded.config.output.dir, _run_name(loaded.config))
-    check_free(folder, overwrite=False)
+    check_free(folder, overwrite=overwrite)
     from loretta_cli.dry_run import dry_run
 
     quiet_transformers()

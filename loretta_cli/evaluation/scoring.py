@@ -70,7 +70,9 @@ def _last_logits(model: nn.Module, inputs: Mapping[str, torch.Tensor], count: in
 
 def _takes(model: nn.Module, argument: str) -> bool:
     """Whether the language model inside has an argument of this name."""
-    base: Any = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base: Any = model
+    if hasattr(model, "get_base_model"):
+        base = base.get_base_model()
     return argument in inspect.signature(base.forward).parameters
 
 

@@ -45,6 +45,13 @@ class ReportCallback(TrainerCallback):
         self.reporter.progress(state.global_step)
         if state.global_step >= state.max_steps and args.eval_strategy == "steps":
             control.should_evaluate = control.should_save = True
+        _log_what_is_saved(control)
+
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Log at the end of an epoch too, where a checkpoint is due."""
+        _log_what_is_saved(control)
 
     def on_log(
         self,
@@ -85,6 +92,13 @@ class ReportCallback(TrainerCallback):
         main = values[self.metrics[0]]
         is_best = state.best_metric is None or main > state.best_metric
         self.reporter.evaluated(state.global_step, values, is_best=is_best)
+
+
+def _log_what_is_saved(control: TrainerControl) -> None:
+    """Log before every checkpoint: the loss summed up since the last log is not saved, so that a resumed
+    run would log another mean, and a loss that is not a number would be saved.
+    """  # noqa: D205
+    control.should_log = control.should_log or control.should_save
 
 
 class BestAdapterCallback(TrainerCallback):

@@ -23,6 +23,7 @@ from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.report import Reporter
 from loretta_cli.report.curves import draw_curves
+from loretta_cli.tasks.encoding import Encoded
 from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
 from loretta_cli.training.gradients import GRADIENTS
@@ -67,6 +68,7 @@ def train(
     for note in plan.data.notes:
         reporter.note(note)
     adapted = put_adapter(plan, load_base(plan))
+    rows = encode_rows(plan, reporter)
     run = RunFolder(folder) if resume else create_run(folder, adapted.config, overwrite=overwrite)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
     checkpoint = last_complete(run.checkpoints) if resume else None
@@ -79,7 +81,7 @@ def train(
         log.truncate_after(step)
     with explained(folder):
         write_json(run.environment_file, describe_environment())
-        trainer = make_trainer(plan, adapted, run, reporter, log)
+        trainer = make_trainer(plan, adapted, rows, run, reporter, log)
         started = time.monotonic()
         try:
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
@@ -88,19 +90,42 @@ def train(
         return _finish(plan, adapted, run, trainer, log, time.monotonic() - started)
 
 
-def make_trainer(
-    plan: Plan, adapted: AdaptedModel, run: RunFolder, reporter: Reporter, log: MetricsLog
-) -> AdapterTrainer:
-    """The Trainer of a run, with the rows encoded."""
-    settings, task = adapted.config.training, plan.data.task
-    train_rows = plan.form.encode(task, plan.data.train)
-    validation_rows = plan.form.encode(task, plan.data.validation).by_length()
-    shortened = train_rows.shortened + validation_rows.shortened
+@dataclass(frozen=True, slots=True)
+class EncodedRows:
+    """The rows of a run as token ids; those to validate on are sorted by length."""
+
+    train: Encoded
+    validation: Encoded
+
+
+def encode_rows(plan: Plan, reporter: Reporter) -> EncodedRows:
+    """Encode a plan's rows, and say how many were cut.
+
+    Raises:
+        DataError: If a row cannot be made short enough.
+        ConfigError: If the options of a prompt cannot be told apart.
+    """
+    task, form = plan.data.task, plan.form
+    rows = EncodedRows(
+        form.encode(task, plan.data.train), form.encode(task, plan.data.validation).by_length()
+    )
+    shortened = rows.train.shortened + rows.validation.shortened
     if shortened:
-        total = len(train_rows.rows) + len(validation_rows.rows)
-        reporter.note(
-            f"{shortened} of {total} rows are longer than {plan.form.max_length} tokens and were cut"
-        )
+        total = len(rows.train.rows) + len(rows.validation.rows)
+        reporter.note(f"{shortened} of {total} rows are longer than {form.max_length} tokens and were cut")
+    return rows
+
+
+def make_trainer(
+    plan: Plan,
+    adapted: AdaptedModel,
+    rows: EncodedRows,
+    run: RunFolder,
+    reporter: Reporter,
+    log: MetricsLog,
+) -> AdapterTrainer:
+    """The Trainer of a run."""
+    settings, task = adapted.config.training, plan.data.task
 
     def metrics(prediction: Any) -> dict[str, float]:
         return compute_metrics(task.metrics, prediction.predictions, prediction.label_ids)
@@ -114,8 +139,8 @@ def make_trainer(
         model=adapted.model,
         args=training_arguments(settings, folder=run.checkpoints, main_metric=task.main_metric),
         data_collator=plan.form.collate,
-        train_dataset=list(train_rows.rows),
-        eval_dataset=list(validation_rows.rows),
+        train_dataset=list(rows.train.rows),
+        eval_dataset=list(rows.validation.rows),
         compute_metrics=metrics,
         callbacks=callbacks,
     )

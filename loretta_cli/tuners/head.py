@@ -6,14 +6,14 @@ bias; the pretrained weight, where there is one, is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import nn
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Head
-from loretta_cli.tt import TensorTrainLinear, choose_mode_shape
+from loretta_cli.tt import ModeShape, TensorTrainLinear
 from loretta_cli.tuners.presets import HeadKind
 
 
@@ -40,17 +40,31 @@ def check_head(head: Head, kind: HeadKind, family: str) -> None:
         )
 
 
-def install_tt_head(owner: nn.Module, name: str, tt_rank: int | Sequence[int]) -> None:
+class TrainSettings(Protocol):
+    """What is read of an adapter's config."""
+
+    tt_rank: int | list[int] | None
+
+    def mode_shape(self, in_features: int, out_features: int) -> ModeShape:
+        """The modes of an ``in x out`` matrix."""
+
+
+def install_tt_head(owner: nn.Module, name: str, settings: TrainSettings) -> None:
     """Replace the linear layer ``owner.name`` by a tensor train of the same size, with a bias of zero.
 
     Device, dtype and whether it trains are taken from the layer that is replaced.
+
+    Raises:
+        ConfigError: If the TT rank is missing, or is a list that does not fit the modes of the head.
     """
     dense = getattr(owner, name)
     if isinstance(dense, TensorTrainLinear):
         return
-    shape = choose_mode_shape(dense.in_features, dense.out_features)
+    if settings.tt_rank is None:
+        raise ConfigError("A TT head needs a TT rank.")
+    shape = settings.mode_shape(dense.in_features, dense.out_features)
     with torch.device(dense.weight.device):
-        train = TensorTrainLinear(shape, tt_rank, bias=True)
+        train = TensorTrainLinear(shape, settings.tt_rank, bias=True)
     setattr(owner, name, train.to(dense.weight.dtype).requires_grad_(dense.weight.requires_grad))
 
 

@@ -43,7 +43,7 @@ def hold_in_float32(module: nn.Module) -> None:
     Steps of a usual learning rate vanish in the rounding of a bf16 scale near 1, hence fp32.
     """
     dtypes = {tensor.dtype for tensor in (*module.parameters(), *module.buffers())}
-    if not dtypes.intersection(HALF_PRECISION) or hasattr(module, "float32_hooks"):
+    if not dtypes.intersection(HALF_PRECISION):
         return
     holder: Any = module
     holder.base_dtype = next(dtype for dtype in dtypes if dtype in HALF_PRECISION)

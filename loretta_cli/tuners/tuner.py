@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-import torch
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
 from peft.utils import ModulesToSaveWrapper, resolve_quantization_backend
 from torch import nn
@@ -45,7 +44,7 @@ class TensorTrainTuner(BaseTuner):
         for name, module in self._saved_modules(adapter_name):
             if config.tt_head and _lies_at_or_under(config.tt_head, name):
                 owner = module.get_submodule(_between(name, config.tt_head))
-                install_tt_head(owner, config.tt_head.rpartition(".")[2], cast("int", config.tt_rank))
+                install_tt_head(owner, config.tt_head.rpartition(".")[2], config)
             for frozen in config.frozen_modules_to_save or ():
                 if name.endswith(frozen):  # PEFT matches modules_to_save by suffix
                     freeze_as_buffers(module)
@@ -116,8 +115,3 @@ def _lies_at_or_under(path: str, name: str) -> bool:
 def _between(name: str, path: str) -> str:
     """The path from module ``name`` to the owner of ``path``: ``("a", "a.b.c")`` gives ``"b"``."""
     return path.removeprefix(name).lstrip(".").rpartition(".")[0]
-
-
-def match_dtype(tensor: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
-    """``tensor`` in the dtype of ``like``."""
-    return tensor if tensor.dtype == like.dtype else tensor.to(like.dtype)

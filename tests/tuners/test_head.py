@@ -12,6 +12,7 @@ from torch import nn
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.tt import TensorTrainLinear
+from loretta_cli.tuners import LorettaRepConfig
 from loretta_cli.tuners.head import install_tt_head, make_heads_dense
 from tests.tiny_models import same_base_other_head, tiny_model
 from tests.tuners.adapters import adapted, copy_of_state, logits, saved_tensors, train
@@ -102,18 +103,18 @@ def test_loading_goes_on_training_what_trained(tmp_path: Path) -> None:
 
 def test_the_head_takes_dtype_and_training_from_the_layer_it_replaces() -> None:
     owner = nn.Sequential(nn.Linear(48, 48)).to(torch.bfloat16).requires_grad_(False)
-    install_tt_head(owner, "0", 5)
+    install_tt_head(owner, "0", LorettaRepConfig(tt_rank=5))
     made = owner[0]
     assert isinstance(made, TensorTrainLinear)
     assert {parameter.dtype for parameter in made.parameters()} == {torch.bfloat16}
     assert not any(parameter.requires_grad for parameter in made.parameters())
-    install_tt_head(owner, "0", 5)
+    install_tt_head(owner, "0", LorettaRepConfig(tt_rank=5))
     assert owner[0] is made
 
 
 def test_dense_heads_are_the_same_map() -> None:
     owner = nn.Sequential(nn.Linear(48, 48), nn.Tanh())
-    install_tt_head(owner, "0", 5)
+    install_tt_head(owner, "0", LorettaRepConfig(tt_rank=5))
     inputs = torch.randn(3, 48)
     expected = owner(inputs)
     make_heads_dense(owner)

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from loretta_cli.artifacts.export.report import ExportReport
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.registry import Registry
 from loretta_cli.report import Reporter
 
-Exporter = Callable[[RunFolder, Path, Reporter, str | None], ExportReport]
-"""From a run, an output folder, a reporter and rows to compare on (or None) to a report."""
+if TYPE_CHECKING:
+    # It imports torch, which an unknown format must not.
+    from loretta_cli.artifacts.export.report import ExportReport
+
+
+class Exporter(Protocol):
+    """Writes a run's adapter in one format."""
+
+    def __call__(self, run: RunFolder, output: Path, reporter: Reporter, data: str | None) -> ExportReport:
+        """Write the folder ``output`` and check it on rows of ``data``, or of the run if None."""
+
 
 FORMATS: Registry[Exporter] = Registry("format", {"lora": "loretta_cli.artifacts.export.lora:export_lora"})
 
-__all__ = ["FORMATS", "ExportReport", "Exporter"]
+__all__ = ["FORMATS", "Exporter"]

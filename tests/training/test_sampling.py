@@ -1,0 +1,119 @@
+"""The order of training rows: a permutation by seed and epoch, rows of like length together."""
+
+from __future__ import annotations
+
+import itertools
+import random
+
+import pytest
+import torch
+from accelerate import Accelerator
+from torch.utils.data import DataLoader
+
+from loretta_cli.training.sampling import BATCHES_SORTED_TOGETHER, LengthGroupedSampler
+
+LENGTHS = [random.Random(0).randint(4, 120) for _ in range(1003)]
+BATCH = 8
+
+
+def order(epoch: int = 0, *, seed: int = 0, lengths: list[int] | None = None, batch: int = BATCH) -> list[int]:
+    sampler = LengthGroupedSampler(LENGTHS if lengths is None else lengths, batch, seed)
+    sampler.set_epoch(epoch)
+    return list(sampler)
+
+
+def batches(rows: list[int], size: int = BATCH) -> list[list[int]]:
+    return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+def padding(rows: list[int]) -> int:
+    """Padding tokens of an epoch."""
+    return sum(max(LENGTHS[row] for row in batch) - LENGTHS[row] for batch in batches(rows) for row in batch)
+
+
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 127, 128, 129, 1003])
+@pytest.mark.parametrize("size", [1, 8, 200])
+def test_an_epoch_has_every_row_once(count: int, size: int) -> None:
+    rows = order(lengths=LENGTHS[:count], batch=size)
+    assert sorted(rows) == list(range(count))
+    assert len(LengthGroupedSampler(LENGTHS[:count], size, 0)) == count
+
+
+def test_the_order_depends_on_seed_and_epoch_only() -> None:
+    sampler = LengthGroupedSampler(LENGTHS, BATCH, 5)
+    sampler.set_epoch(3)
+    torch.manual_seed(1)
+    first = list(sampler)
+    for epoch in (0, 1):
+        sampler.set_epoch(epoch)
+        list(sampler)
+    sampler.set_epoch(3)
+    torch.manual_seed(2)
+    assert list(sampler) == first == order(3, seed=5)
+
+
+def test_the_global_generator_is_left_alone() -> None:
+    torch.manual_seed(1)
+    expected = torch.rand(3)
+    torch.manual_seed(1)
+    order()
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_epochs_and_seeds_differ() -> None:
+    orders = [order(epoch, seed=seed) for epoch, seed in itertools.product(range(4), range(4))]
+    assert len({tuple(rows) for rows in orders}) == 16
+    groups = [{frozenset(batch) for batch in batches(rows)} for rows in orders]
+    for one, two in itertools.combinations(groups, 2):
+        assert len(one & two) < 10
+
+
+def test_the_largest_seed_is_accepted() -> None:
+    assert sorted(order(10_000, seed=2**32 - 1)) == list(range(len(LENGTHS)))
+
+
+def test_rows_of_one_batch_are_of_like_length() -> None:
+    at_random = list(range(len(LENGTHS)))
+    random.Random(1).shuffle(at_random)
+    assert padding(order()) < padding(at_random) / 5
+
+
+def test_batches_do_not_come_sorted_by_length() -> None:
+    means = [sum(LENGTHS[row] for row in batch) / len(batch) for batch in batches(order())]
+    rising = sum(one < two for one, two in itertools.pairwise(means)) / (len(means) - 1)
+    assert 0.35 < rising < 0.65
+
+
+@pytest.mark.parametrize("count", [BATCH + 1, 3 * BATCH + 5, BATCH * BATCHES_SORTED_TOGETHER + 3, 1003])
+def test_the_batch_that_is_not_full_is_the_last(count: int) -> None:
+    """So that the loader cuts the same batches that the sampler made."""
+    for epoch in range(5):
+        sizes = [len(batch) for batch in batches(order(epoch, lengths=LENGTHS[:count]))]
+        assert sizes == [BATCH] * (count // BATCH) + [count % BATCH]
+    # A window of rows is sorted; were the cut shifted, a batch would mix the longest and the shortest.
+    spread = [max(LENGTHS[i] for i in batch) - min(LENGTHS[i] for i in batch) for batch in batches(order())[:-1]]
+    assert max(spread) < 60
+
+
+def prepared_loader(sampler: LengthGroupedSampler) -> DataLoader[int]:
+    """A loader as Trainer has it."""
+    rows: list[int] = list(range(len(LENGTHS)))
+    loader = DataLoader(rows, batch_size=BATCH, sampler=sampler)  # type: ignore[arg-type]
+    prepared: DataLoader[int] = Accelerator(cpu=True).prepare_data_loader(loader)
+    return prepared
+
+
+def seen(loader: DataLoader[int]) -> list[int]:
+    return [int(row) for batch in loader for row in batch]
+
+
+def test_a_loader_prepared_by_accelerate_passes_the_epoch_on() -> None:
+    loader = prepared_loader(LengthGroupedSampler(LENGTHS, BATCH, 0))
+    for epoch in (2, 0, 1):
+        loader.set_epoch(epoch)  # type: ignore[attr-defined]
+        assert seen(loader) == order(epoch)
+
+
+def test_a_prepared_loader_gives_another_epoch_each_time_it_is_run() -> None:
+    loader = prepared_loader(LengthGroupedSampler(LENGTHS, BATCH, 0))
+    assert [seen(loader) for _ in range(3)] == [order(epoch) for epoch in range(3)]
