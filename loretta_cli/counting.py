@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from peft import get_peft_model
-
 from loretta_cli.config import AdapterSettings, Config
-from loretta_cli.measure.parameters import FLOAT32_BYTES, ParameterCount, count_adapter, count_base
+from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCount, count_adapter, count_base
 from loretta_cli.models.families import Form, family_of
-from loretta_cli.models.loading import architecture_config, default_form, empty_model
+from loretta_cli.models.loading import architecture_config, choose_form, empty_model
 from loretta_cli.models.source import find_model
 from loretta_cli.tuners.presets import choose_preset
 from loretta_cli.tuners.settings import make_peft_config
+from loretta_cli.tuners.targets import insert_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +51,7 @@ def count_methods(
     name = config.model.name or ""
     source = find_model(name)
     model_config = architecture_config(source, revision=config.model.revision)
-    form: Form = default_form(model_config) if config.task.form == "auto" else config.task.form
+    form = choose_form(config.task.form, model_config)
     number = labels or len(config.data.labels or ()) or 2
     counts = []
     for method in methods:
@@ -68,12 +67,12 @@ def _count(
     total = count_base(base)
     if method == "full":
         return MethodCount(
-            name, method, ParameterCount(total, total, {"base": total}, FLOAT32_BYTES * total, 0)
+            name, method, ParameterCount(total, total, {**NO_PARTS, "base": total}, FLOAT32_BYTES * total, 0)
         )
     settings = AdapterSettings.model_validate({**settings.model_dump(exclude_unset=True), "method": method})
     task_type = "SEQ_CLS" if form == "classification" else "CAUSAL_LM"
     peft_config = make_peft_config(settings, task_type=task_type, model_type=model_config.model_type)
-    count = count_adapter(get_peft_model(base, peft_config), total, model_config.model_type)
+    count = count_adapter(insert_adapter(base, peft_config), total, model_config.model_type)
     if method not in ("adp", "rep"):
         return MethodCount(name, method, count)
     preset = choose_preset(

@@ -7,23 +7,23 @@ was left open is filled in, so that a run's ``config.yaml`` says what was done.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from transformers import PreTrainedModel, set_seed
+from peft import LoraConfig, PeftModel
+from transformers import set_seed
 
 from loretta_cli.config import Config
 from loretta_cli.errors import ConfigError
 from loretta_cli.evaluation.forms import TaskForm, longest_row
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
-from loretta_cli.models.families import Form
 from loretta_cli.models.loading import (
     LoadedModel,
     choose_dtype,
-    default_form,
+    choose_form,
     load_config,
     load_model,
     load_tokenizer,
@@ -32,6 +32,7 @@ from loretta_cli.models.source import ModelSource, find_model
 from loretta_cli.tasks.preparation import TaskData, prepare_task
 from loretta_cli.training.defaults import training_defaults
 from loretta_cli.tuners.settings import make_peft_config
+from loretta_cli.tuners.targets import insert_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     data = data or prepare_task(task.name, config.data, seed=config.training.seed)
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     tokenizer = load_tokenizer(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
-    form_name: Form = default_form(model_config) if task.form == "auto" else task.form
+    form_name = choose_form(task.form, model_config)
     form = TaskForm(form_name, tokenizer, longest_row(form_name, config.data.max_length, model_config))
     return Plan(_decided(config, form, data, source), source, model_config, form, data)
 
@@ -127,7 +128,7 @@ def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
         new_modules=base.new_modules,
     )
     set_seed(plan.config.training.seed)
-    model = cast("PeftModel", get_peft_model(cast("PreTrainedModel", base.model), peft_config))
+    model = insert_adapter(base.model, peft_config)
     adapter = plan.config.adapter.model_copy(update=_settings_of(peft_config))
     config = plan.config.model_copy(update={"adapter": adapter})
     return AdaptedModel(model, config, count_adapter(model, total, model_type))
@@ -167,7 +168,7 @@ def _absolute(source: str | None) -> str | None:
     """A local data path from anywhere; other sources as they are."""
     if source is None or source.startswith("bundled:"):
         return source
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     return str(path.resolve()) if path.exists() else source
 
 

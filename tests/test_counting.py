@@ -21,7 +21,12 @@ from tests.tiny_folders import save_tiny_decoder, save_tiny_encoder
 
 
 def counts(
-    name: str, methods: Sequence[str], *, asked: set[str] | None = None, labels: int | None = None, **sections: Any
+    name: str,
+    methods: Sequence[str],
+    *,
+    asked: set[str] | None = None,
+    labels: int | None = None,
+    **sections: Any,
 ) -> list[MethodCount]:
     config = Config.model_validate({"model": {"name": name}, **sections})
     return count_methods(config, methods, asked=set(methods) if asked is None else asked, labels=labels)
@@ -82,7 +87,9 @@ def test_full_counts_everything(folders: dict[Form, Path]) -> None:
 
 def test_settings_apply_to_the_methods_they_were_meant_for(folders: dict[Form, Path]) -> None:
     name = str(folders["prompt"])
-    rep, lora = counts(name, ["rep", "lora"], asked={"rep"}, adapter={"method": "rep", "bottleneck": 4, "tt_rank": 2})
+    rep, lora = counts(
+        name, ["rep", "lora"], asked={"rep"}, adapter={"method": "rep", "bottleneck": 4, "tt_rank": 2}
+    )
     (alone,) = counts(name, ["lora"], adapter={"method": "lora"})
     (larger,) = counts(name, ["rep"], adapter={"method": "rep", "bottleneck": 4, "tt_rank": 3})
     assert lora.count == alone.count
@@ -95,7 +102,8 @@ def test_a_setting_that_the_method_lacks_is_refused(folders: dict[Form, Path]) -
 
 
 @pytest.mark.parametrize(
-    ("labels", "data", "number"), [(None, {}, 2), (None, {"labels": ["a", "b", "c"]}, 3), (5, {"labels": ["a", "b"]}, 5)]
+    ("labels", "data", "number"),
+    [(None, {}, 2), (None, {"labels": ["a", "b", "c"]}, 3), (5, {"labels": ["a", "b"]}, 5)],
 )
 def test_the_head_has_the_labels_asked_for(
     folders: dict[Form, Path], labels: int | None, data: dict[str, Any], number: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -12,7 +13,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from loretta_cli.errors import OutputError
+from loretta_cli.errors import LorettaError, OutputError
+
+NEXT_TO_NOTHING = 64 * 1024
+"""Bytes: with less than this free, a file system counts as full."""
 
 
 @contextlib.contextmanager
@@ -35,10 +39,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             yield temporary
             _give_usual_mode(temporary)
             if target.exists():
-                old = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
-                target.rename(old / "old")
-                temporary.rename(target)
-                shutil.rmtree(old)
+                _take_the_place(temporary, target)
             else:
                 temporary.rename(target)
     finally:
@@ -96,6 +97,24 @@ def explained(target: Path) -> Iterator[None]:
             f"Cannot write {target}: {os.strerror(error.errno)}.",
             hint="Free the place, or choose another --output.",
         ) from error
+    except LorettaError:
+        raise
+    except Exception as error:
+        # torch and safetensors say by errors of their own, in many words, that a disk is full.
+        if not _is_full(target):
+            raise
+        raise OutputError(
+            f"Cannot write {target}: {os.strerror(errno.ENOSPC)}.",
+            hint="Make room, or choose another --output.",
+        ) from error
+
+
+def _is_full(target: Path) -> bool:
+    """Whether the file system that ``target`` lies on has next to no room left."""
+    parent = target.absolute()
+    while not parent.exists():
+        parent = parent.parent
+    return shutil.disk_usage(parent).free < NEXT_TO_NOTHING
 
 
 def write_text(path: Path, text: str) -> None:
@@ -120,6 +139,19 @@ def sha256(path: Path) -> str:
 def folder_bytes(folder: Path) -> int:
     """The size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def _take_the_place(new: Path, target: Path) -> None:
+    """Rename ``new`` to ``target``; the folder that was there goes, or comes back if that fails."""
+    aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
+    target.rename(aside / "old")
+    try:
+        new.rename(target)
+    except OSError:
+        (aside / "old").rename(target)
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _give_usual_mode(folder: Path) -> None:

@@ -70,7 +70,7 @@ def _last_logits(model: nn.Module, inputs: Mapping[str, torch.Tensor], count: in
 
 def _takes(model: nn.Module, argument: str) -> bool:
     """Whether the language model inside has an argument of this name."""
-    base: Any = model
+    base: Any = getattr(model, "module", model)  # data parallel wraps the model once more
     if hasattr(model, "get_base_model"):
         base = base.get_base_model()
     return argument in inspect.signature(base.forward).parameters

@@ -11,6 +11,8 @@ from torch import nn
 from loretta_cli.models.families import family_of
 
 FLOAT32_BYTES = 4
+NO_PARTS = {"cores": 0, "biases": 0, "norms": 0, "head": 0}
+"""The parts of a count; ``full`` has one more, ``base``, and nothing in these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,7 @@ def count_adapter(model: Any, total: int, model_type: str | None) -> ParameterCo
 
     family = family_of(model_type)
     norms = family.norms if family is not None else ()
-    parts = dict.fromkeys(("cores", "biases", "norms", "head"), 0)
+    parts = dict(NO_PARTS)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             parts[_part(name, norms)] += parameter.numel()

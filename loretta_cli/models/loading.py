@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
@@ -72,6 +72,27 @@ def default_form(config: Any) -> Form:
     if "SequenceClassification" in written or config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
         return "classification"
     return "prompt"
+
+
+def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
+    """The form that was asked for, or the default of the model.
+
+    Raises:
+        ModelError: If a prompt is asked of an encoder. transformers would make a language model of it, with
+            a random head and attention to the words behind.
+    """
+    default = default_form(config)
+    if asked == "prompt" and default == "classification" and _is_encoder(config):
+        raise ModelError(
+            f"A model of type {config.model_type} is an encoder, and the prompt form needs a causal language "
+            "model.",
+            hint="Leave task.form out, or choose another model.",
+        )
+    return default if asked == "auto" else asked
+
+
+def _is_encoder(config: Any) -> bool:
+    return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
 
 
 def load_tokenizer(

@@ -52,8 +52,8 @@ def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | Non
     labels = sorted(found, key=_place)
     if len(labels) < 2:
         raise DataError(
-            f"The column {column!r} has {len(labels)} label in {len(rows)} training rows; a classification "
-            "task needs at least 2.",
+            f"{rows[0].file}: the column {column!r} has {len(labels)} label in {len(rows)} training rows; a "
+            "classification task needs at least 2.",
             hint="Check data.columns.label.",
         )
     return tuple(labels)

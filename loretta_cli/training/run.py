@@ -83,10 +83,11 @@ def train(
         write_json(run.environment_file, describe_environment())
         trainer = make_trainer(plan, adapted, rows, run, reporter, log)
         started = time.monotonic()
-        try:
-            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-        finally:
-            reporter.training_ended()
+        if checkpoint is None or not trainer.take_up_ended(checkpoint):
+            try:
+                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+            finally:
+                reporter.training_ended()
         return _finish(plan, adapted, run, trainer, log, time.monotonic() - started)
 
 

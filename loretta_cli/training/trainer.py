@@ -1,7 +1,8 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
-scores), ``_get_train_sampler`` (rows of like length together), ``_save_checkpoint`` (a completeness marker).
+scores), ``_get_train_sampler`` (rows of like length together), ``_save_checkpoint`` (a completeness marker),
+``_load_best_model`` (from where the run lies now).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import Trainer
+from transformers import Trainer, TrainerState
+from transformers.trainer import TRAINER_STATE_NAME
 
 from loretta_cli.artifacts.checkpoints import mark_complete
 from loretta_cli.evaluation.scoring import Scorer, scores_loss
@@ -76,3 +78,25 @@ class AdapterTrainer(Trainer):
         super()._save_checkpoint(model, trial)
         if self.args.should_save:
             mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+    def _load_best_model(self) -> None:
+        # The path that the state keeps is no longer right once a run has been moved.
+        best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
+        self.state.best_model_checkpoint = str(best)
+        super()._load_best_model()
+
+    def take_up_ended(self, checkpoint: Path) -> bool:
+        """Take up a training that had reached its end at a checkpoint: its state and its best adapter.
+
+        ``train`` would add a step to it.
+
+        Returns:
+            Whether it had ended there; if not, nothing was changed.
+        """
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        control = state.stateful_callbacks.get("TrainerControl", {}).get("args", {})
+        if not control.get("should_training_stop"):
+            return False
+        self.state = state
+        self._load_best_model()
+        return True

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any, cast
 
+from peft import PeftConfig, PeftModel, get_peft_model
+from peft.utils.error import NoMatchingPeftModuleError
 from torch import nn
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
-from loretta_cli.errors import ModelError
+from loretta_cli.errors import LorettaError, ModelError
 
 
 class TargetModulesError(ModelError, ValueError):
@@ -63,3 +67,33 @@ def missing_targets(model: nn.Module, model_type: str | None) -> TargetModulesEr
         hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}; "
         "for example adapter.target_modules=[name, name].",
     )
+
+
+def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
+    """Put a new adapter of any method into a model.
+
+    Raises:
+        LorettaError: If it does not fit the model; PEFT's complaint where our own checks have none.
+    """
+    try:
+        return cast("PeftModel", get_peft_model(cast("PreTrainedModel", model), config))
+    except LorettaError:
+        raise
+    except NoMatchingPeftModuleError as error:
+        raise TargetModulesError(
+            f"No module of the model is adapted with {_targeting(config)}.",
+            hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}.",
+        ) from error
+    except ValueError as error:
+        problem = " ".join(str(error).split())
+        raise ModelError(f"The adapter does not fit the model: {problem}") from error
+
+
+def _targeting(config: Any) -> str:
+    """Those settings that choose modules, as a recipe has them."""
+    values = []
+    for name in ("target_modules", "exclude_modules", "layers_to_transform"):
+        value = getattr(config, name, None)
+        if value:
+            values.append(f"adapter.{name}={sorted(value) if isinstance(value, set) else value}")
+    return " and ".join(values)

@@ -165,6 +165,8 @@ def test_rows_limits_the_split_to_a_sample(write: Write) -> None:
     few, more = (prepare_split("sst2", source, "test", rows=rows, seed=0, whole_file=True) for rows in (3, 6))
     assert texts(few) == texts(more)[:3]
     assert len(set(texts(more))) == 6
+    other = prepare_split("sst2", source, "test", rows=6, seed=1, whole_file=True)
+    assert texts(other) != texts(more)
 
 
 @pytest.mark.parametrize("hidden", [-1, "-1"])

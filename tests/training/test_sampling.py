@@ -12,11 +12,13 @@ from torch.utils.data import DataLoader
 
 from loretta_cli.training.sampling import BATCHES_SORTED_TOGETHER, LengthGroupedSampler
 
-LENGTHS = [random.Random(0).randint(4, 120) for _ in range(1003)]
+LENGTHS = random.Random(0).choices(range(4, 120), k=1003)
 BATCH = 8
 
 
-def order(epoch: int = 0, *, seed: int = 0, lengths: list[int] | None = None, batch: int = BATCH) -> list[int]:
+def order(
+    epoch: int = 0, *, seed: int = 0, lengths: list[int] | None = None, batch: int = BATCH
+) -> list[int]:
     sampler = LengthGroupedSampler(LENGTHS if lengths is None else lengths, batch, seed)
     sampler.set_epoch(epoch)
     return list(sampler)
@@ -91,7 +93,9 @@ def test_the_batch_that_is_not_full_is_the_last(count: int) -> None:
         sizes = [len(batch) for batch in batches(order(epoch, lengths=LENGTHS[:count]))]
         assert sizes == [BATCH] * (count // BATCH) + [count % BATCH]
     # A window of rows is sorted; were the cut shifted, a batch would mix the longest and the shortest.
-    spread = [max(LENGTHS[i] for i in batch) - min(LENGTHS[i] for i in batch) for batch in batches(order())[:-1]]
+    spread = [
+        max(LENGTHS[i] for i in batch) - min(LENGTHS[i] for i in batch) for batch in batches(order())[:-1]
+    ]
     assert max(spread) < 60
 
 

@@ -1,0 +1,85 @@
+"""README says what is true: its commands parse, its settings exist, its counts are the ones we count."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import tomllib
+from pathlib import Path
+
+import pytest
+import typer
+
+from loretta_cli.cli.app import app
+from loretta_cli.config import find_recipe, load_config
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SHELL_LINES = [
+    line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line
+]
+COMMANDS = [line.rpartition("&& ")[2] for line in SHELL_LINES if "loretta " in line.rpartition("&& ")[2]]
+
+
+def parsed(line: str) -> tuple[str, dict[str, object]]:
+    """The subcommand of a line and its parsed parameters; fails as the real parser would."""
+    group = typer.main.get_command(app)
+    words = shlex.split(line)
+    context = group.make_context(words[0], words[1:])
+    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    return name, command.make_context(name, rest, parent=context).params
+
+
+def test_readme_shows_every_verb() -> None:
+    shown = {parsed(line)[0] for line in COMMANDS}
+
+    assert shown == {"train", "eval", "count-params", "merge", "export"}
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_a_command_of_readme_parses_and_its_settings_exist(line: str) -> None:
+    name, parameters = parsed(line)
+
+    if name in ("train", "count-params"):
+        recipe = parameters["recipe"]
+        overrides = parameters["overrides"] or ()
+        loaded = load_config(find_recipe(recipe) if isinstance(recipe, str) else None, {}, tuple(overrides))
+        assert loaded.config is not None
+
+
+def test_a_misspelt_flag_would_be_noticed() -> None:
+    with pytest.raises(Exception, match="No such option"):
+        parsed("loretta train --metod rep")
+
+
+def test_the_extras_of_the_setup_commands_exist() -> None:
+    extras = set(re.findall(r"\.\[([a-z,]+)\]", README))
+    defined = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+
+    assert extras == {"quickstart", "quickstart,test"}
+    assert {name for extra in extras for name in extra.split(",")} <= set(defined)
+
+
+def test_ci_installs_and_tests_as_readme_says() -> None:
+    setup = next(line for line in SHELL_LINES if "pytest" in line)
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8").replace("pip install -q", "pip install")
+
+    assert setup.removesuffix(" && pytest") in script
+    assert "\npytest" in script
+
+
+def test_python_blocks_of_readme_compile() -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+
+    assert blocks
+    for block in blocks:
+        compile(block, "README.md", "exec")
+
+
+def test_the_counts_of_readme_sum_up() -> None:
+    rows = re.findall(r"^\| (\S+) \| (adp|rep) \| \S+M \| (.*) \|$", README, re.MULTILINE)
+
+    assert len(rows) == 8
+    for _, _, cells in rows:
+        total, *parts = (int(cell.replace(",", "")) for cell in cells.split(" | "))
+        assert total == sum(parts)
