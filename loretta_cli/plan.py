@@ -17,7 +17,7 @@ from peft import LoraConfig, PeftModel
 from transformers import set_seed
 
 from loretta_cli.config import Config
-from loretta_cli.errors import ConfigError
+from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.evaluation.forms import TaskForm, longest_row
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
 from loretta_cli.models.loading import (
@@ -102,11 +102,15 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
 
 
 def load_base(plan: Plan, *, dtype: str | None = None) -> LoadedModel:
-    """Load the plan's base model; a new head is drawn from the run's seed."""
+    """Load the plan's base model; a new head is drawn from the run's seed.
+
+    Raises:
+        ModelError: If it cannot be read, or a prompt is asked of a checkpoint that is no language model.
+    """
     settings = plan.config.model
     set_seed(plan.config.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    return load_model(
+    base = load_model(
         plan.source,
         plan.form.name,
         labels=plan.labels,
@@ -115,6 +119,13 @@ def load_base(plan: Plan, *, dtype: str | None = None) -> LoadedModel:
         trust_remote_code=settings.trust_remote_code,
         pad_token_id=plan.form.tokenizer.pad_token_id,
     )
+    if plan.form.name == "prompt" and base.new_modules:
+        raise ModelError(
+            f"The checkpoint of {settings.name} is no language model: it has no weights for "
+            f"{', '.join(base.new_modules[:3])}.",
+            hint="Use --set task.form=classification, or another model.",
+        )
+    return base
 
 
 def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:

@@ -168,7 +168,7 @@ def create_run(path: Path, config: Config, *, overwrite: bool) -> RunFolder:
     run = RunFolder(path)
     with explained(path):
         if overwrite and path.is_dir():
-            shutil.rmtree(path)
+            shutil.rmtree(path.resolve())  # a link to a folder stays a link
         path.mkdir(parents=True, exist_ok=True)
         write_config(config, run.config_file)
     return run

@@ -28,6 +28,7 @@ from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.trainer import AdapterTrainer
+from loretta_cli.tuners.settings import outside_head
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,12 @@ def train(
     plan = make_plan(config)
     for note in plan.data.notes:
         reporter.note(note)
-    adapted = put_adapter(plan, load_base(plan))
+    base = load_base(plan)
+    if missing := outside_head(base.new_modules, plan.model_config.model_type):
+        reporter.warn(
+            f"the checkpoint has no weights for {', '.join(missing[:5])}: they are random and saved along"
+        )
+    adapted = put_adapter(plan, base)
     rows = encode_rows(plan, reporter)
     run = RunFolder(folder) if resume else create_run(folder, adapted.config, overwrite=overwrite)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))

@@ -59,7 +59,7 @@ def make_peft_config(
     config = method.make(
         {name: value for name, value in given.items() if name in {*method.reads, "task_type"}}, model_type
     )
-    _save_new_modules(config, model_type, new_modules)
+    _save_new_modules(config, outside_head(new_modules, model_type))
     return config
 
 
@@ -88,15 +88,19 @@ def _lora(given: dict[str, Any], model_type: str | None) -> PeftConfig:
     return LoraConfig(r=rank, lora_alpha=given.pop("alpha", 2 * rank), **given)
 
 
-def _save_new_modules(config: Any, model_type: str | None, new_modules: tuple[str, ...]) -> None:
-    """Have the modules that the checkpoint lacks saved, except those of the head, which already are."""
+def outside_head(new_modules: tuple[str, ...], model_type: str | None) -> list[str]:
+    """The modules that a checkpoint lacks, without those of the classification head, which it may lack."""
     family = family_of(model_type)
     head = family.head.modules if family is not None else ("classifier", "score")
-    others = [
+    return [
         name
         for name in new_modules
         if not any(name == module or name.startswith(f"{module}.") for module in head)
     ]
+
+
+def _save_new_modules(config: Any, others: list[str]) -> None:
+    """Have modules that the checkpoint lacks saved without training them (LoRA can only train them)."""
     if isinstance(config, LoraConfig):
         config.modules_to_save = list(dict.fromkeys([*(config.modules_to_save or ()), *others])) or None
     else:

@@ -1,0 +1,109 @@
+"""``loretta eval``: a run or a model as it is, on a split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FinishedRun, Workplace
+from tests.command_line import files_below, loretta, sentence
+
+
+@pytest.mark.parametrize("name", ["rep_run", "adp_run", "prompt_run"])
+def test_a_run_gets_the_metrics_that_its_report_has(name: str, request: pytest.FixtureRequest) -> None:
+    run: FinishedRun = request.getfixturevalue(name)
+    report = json.loads((run.path / "report.json").read_text(encoding="utf-8"))
+    before = files_below(run.path)
+
+    document = loretta("eval", run.path, "--json").document
+
+    (result,) = document["results"]
+    assert document["schema_version"] == 1
+    assert result["metrics"] == pytest.approx(report["metrics"], abs=1e-6)
+    assert result["split"] == "validation"
+    assert result["main_metric"] == "accuracy"
+    assert files_below(run.path) == before, "an evaluation writes nothing"
+
+
+def test_the_table_goes_to_stdout(rep_run: FinishedRun) -> None:
+    outcome = loretta("eval", rep_run.path)
+
+    assert outcome.exit_code == 0
+    assert "sst2, validation split, 10 rows" in outcome.stdout
+    assert "accuracy" in outcome.stdout
+    assert outcome.stderr == ""
+
+
+def test_the_train_split_is_that_of_the_run(rep_run: FinishedRun, adp_run: FinishedRun) -> None:
+    (whole,) = loretta("eval", rep_run.path, "--split", "train", "--json").document["results"]
+    (share,) = loretta("eval", adp_run.path, "--split", "train", "--json").document["results"]
+
+    assert (whole["split"], whole["rows"]) == ("train", 24)
+    assert share["rows"] == 27, "30 rows, of which a tenth was held out"
+
+
+def test_rows_limits_the_rows(rep_run: FinishedRun) -> None:
+    (result,) = loretta("eval", rep_run.path, "--rows", 4, "--json").document["results"]
+
+    assert result["rows"] == 4
+
+
+def test_another_file_counts_whole(adp_run: FinishedRun, tmp_path: Path) -> None:
+    moods = ("angry", "calm", "glad")
+    lines = [f"{sentence(number)[0]},{moods[number % 3]}" for number in range(40, 53)]
+    (tmp_path / "test.csv").write_text("\n".join(["message,mood", *lines]), encoding="utf-8")
+
+    (result,) = loretta("eval", adp_run.path, "--data", tmp_path / "test.csv", "--json").document["results"]
+
+    assert result["rows"] == 13
+
+
+def test_another_file_with_an_unknown_label_is_refused(adp_run: FinishedRun, tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text("message,mood\nthe film,angry\nthe story,furious\n", encoding="utf-8")
+
+    outcome = loretta("eval", adp_run.path, "--data", tmp_path / "test.csv")
+
+    assert outcome.exit_code == 2
+    assert "line 3, column 'mood': found the label 'furious'" in outcome.stderr
+
+
+def test_a_language_model_is_scored_zero_shot(workplace: Workplace) -> None:
+    arguments = ("--model", workplace.decoder, "--task", "sst2", "--data", workplace.sentences)
+
+    (result,) = loretta("eval", *arguments, "--json").document["results"]
+
+    assert (result["task"], result["rows"]) == ("sst2", 10)
+    assert 0 <= result["metrics"]["accuracy"] <= 1
+
+
+def test_training_moves_the_language_model_off_its_zero_shot_loss(
+    workplace: Workplace, prompt_run: FinishedRun
+) -> None:
+    arguments = ("--model", workplace.decoder, "--task", "sst2", "--data", workplace.sentences)
+    (before,) = loretta("eval", *arguments, "--json").document["results"]
+    (after,) = loretta("eval", prompt_run.path, "--json").document["results"]
+
+    assert after["metrics"]["loss"] < before["metrics"]["loss"]
+
+
+def test_an_encoder_without_a_trained_head_is_refused(workplace: Workplace) -> None:
+    outcome = loretta(
+        "eval", "--model", workplace.encoder, "--task", "sst2", "--data", workplace.sentences, "--json"
+    )
+
+    assert outcome.exit_code == 2
+    assert "no weights for classifier" in outcome.document["error"]["message"]
+
+
+def test_a_merged_model_is_evaluated_as_a_model(
+    rep_run: FinishedRun, workplace: Workplace, tmp_path: Path
+) -> None:
+    assert loretta("merge", rep_run.path, "--output", tmp_path / "merged").exit_code == 0
+    arguments = ("--model", tmp_path / "merged", "--task", "sst2", "--data", workplace.sentences)
+
+    (merged,) = loretta("eval", *arguments, "--json").document["results"]
+    (run,) = loretta("eval", rep_run.path, "--json").document["results"]
+
+    assert merged["metrics"] == pytest.approx(run["metrics"], abs=1e-5)

@@ -1,0 +1,142 @@
+"""``loretta export --format lora``: a standard PEFT LoRA that gives what the rep adapter gave."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FinishedRun
+from tests.cli.logits import PLAIN_PEFT, assert_close, run_logits
+from tests.command_line import files_below, loretta, python
+
+KEYS = {"output", "format", "verified", "max_abs_difference", "tolerance", "rank", "schema_version"}
+
+
+@pytest.mark.parametrize("name", ["rep_run", "prompt_run", "roberta", "deberta"])
+def test_the_lora_needs_plain_peft_only_and_agrees(
+    name: str, request: pytest.FixtureRequest, paper_run: Callable[[str], FinishedRun], tmp_path: Path
+) -> None:
+    run = request.getfixturevalue(name) if name.endswith("_run") else paper_run(name)
+    base = {"rep_run": "encoder", "prompt_run": "decoder"}.get(name, name)
+
+    outcome = loretta("export", run.path, "--format", "lora", "--output", tmp_path / "lora", "--json")
+
+    assert outcome.exit_code == 0, outcome.stderr
+    document = outcome.document
+    assert set(document) == KEYS
+    assert (document["format"], document["verified"]) == ("lora", True)
+    assert document["max_abs_difference"] <= 1e-4
+    auto = ("causal", 0) if name == "prompt_run" else ("classifier", 2)
+    plain = python(PLAIN_PEFT, run.path.parent / base, tmp_path / "lora", *auto, blocked=("loretta_cli",))
+    assert_close(json.loads(plain), run_logits(run.path))
+
+
+def test_the_lora_is_of_peft_and_has_the_lowest_rank(rep_run: FinishedRun, tmp_path: Path) -> None:
+    document = loretta(
+        "export", rep_run.path, "--format", "lora", "--output", tmp_path / "lora", "--json"
+    ).document
+
+    config = json.loads((tmp_path / "lora" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert config["peft_type"] == "LORA"
+    assert config["r"] == config["lora_alpha"] == document["rank"] == 5, (
+        "the TT rank, below the bottleneck of 8"
+    )
+    assert {name.rpartition(".")[2] for name in config["target_modules"]} == {"query", "value"}
+    assert config["modules_to_save"] == ["classifier"]
+
+
+def test_trained_norms_and_a_tensor_train_head_go_along(
+    paper_run: Callable[[str], FinishedRun], tmp_path: Path
+) -> None:
+    from safetensors.torch import load_file
+
+    run = paper_run("roberta")
+    loretta("export", run.path, "--format", "lora", "--output", tmp_path / "lora")
+
+    config = json.loads((tmp_path / "lora" / "adapter_config.json").read_text(encoding="utf-8"))
+    assert set(config["modules_to_save"]) == {"LayerNorm", "classifier"}
+    tensors = load_file(tmp_path / "lora" / "adapter_model.safetensors")
+    dense = [name for name in tensors if "classifier.dense.weight" in name]
+    assert [tuple(tensors[name].shape) for name in dense] == [(48, 48)], "the train as the matrix it is"
+    assert any("LayerNorm" in name for name in tensors)
+
+
+def test_an_exported_folder_has_adapter_tokenizer_and_card(rep_run: FinishedRun, tmp_path: Path) -> None:
+    outcome = loretta("export", rep_run.path, "--format", "lora", "--output", tmp_path / "lora")
+
+    assert files_below(tmp_path / "lora") == [
+        "README.md",
+        "adapter_config.json",
+        "adapter_model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    ]
+    assert "LoRA rank" in outcome.stdout
+    assert "base_model: encoder" in (tmp_path / "lora" / "README.md").read_text(encoding="utf-8")
+
+
+def test_without_output_the_lora_goes_into_the_run(
+    rep_run: FinishedRun, copied: Callable[[FinishedRun], Path]
+) -> None:
+    run = copied(rep_run)
+
+    assert loretta("export", run, "--format", "lora").exit_code == 0
+    assert (run / "lora" / "adapter_config.json").is_file()
+    assert loretta("export", run, "--format", "lora").exit_code == 2
+
+
+def test_an_unknown_format_gets_a_suggestion(rep_run: FinishedRun) -> None:
+    outcome = loretta("export", rep_run.path, "--format", "lroa", "--json")
+
+    assert outcome.exit_code == 2
+    assert outcome.document["error"]["message"] == "Unknown format 'lroa'."
+    assert "Did you mean 'lora'?" in outcome.document["error"]["hint"]
+
+
+def test_adp_is_refused_with_the_reason(adp_run: FinishedRun, tmp_path: Path) -> None:
+    outcome = loretta("export", adp_run.path, "--format", "lora", "--output", tmp_path / "lora", "--json")
+
+    assert outcome.exit_code == 2
+    assert "nonlinear" in outcome.document["error"]["message"]
+    assert not files_below(tmp_path)
+
+
+def test_a_difference_over_the_tolerance_exits_1_and_leaves_nothing(
+    rep_run: FinishedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+
+    from loretta_cli.artifacts import comparison
+
+    monkeypatch.setitem(comparison.RELATIVE_TOLERANCE, torch.float32, -1.0)
+
+    outcome = loretta("export", rep_run.path, "--format", "lora", "--output", tmp_path / "lora", "--json")
+
+    assert outcome.exit_code == 1
+    assert outcome.document["error"]["type"] == "ExportError"
+    assert not files_below(tmp_path)
+
+
+def test_a_noise_reduction_run_exports_and_merges(
+    rep_run: FinishedRun, copied: Callable[[FinishedRun], Path], tmp_path: Path
+) -> None:
+    from tests.cli.conftest import FEW_STEPS
+
+    place = rep_run.path.parent
+    run = tmp_path / "run"
+    arguments = ("--model", place / "encoder", "--task", "sst2", "--data", place / "sentences")
+    trained = loretta(
+        "train", *arguments, *FEW_STEPS, "--set", "adapter.init=noise-reduction", "--output", run
+    )
+    assert trained.exit_code == 0, trained.stderr
+
+    exported = loretta("export", run, "--format", "lora", "--json").document
+    merged = loretta("merge", run, "--json").document
+
+    assert exported["verified"]
+    assert exported["max_abs_difference"] <= 1e-4
+    assert merged["verified"]
+    assert merged["max_abs_logit_difference"] <= 1e-4
