@@ -8,10 +8,10 @@ from typing import Any
 
 from loretta_cli.config import AdapterSettings, Config
 from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCount, count_adapter, count_base
-from loretta_cli.models.families import Form, family_of
+from loretta_cli.models.families import Form
 from loretta_cli.models.loading import architecture_config, choose_form, empty_model
 from loretta_cli.models.source import find_model
-from loretta_cli.tuners.presets import choose_preset
+from loretta_cli.tuners.presets import preset_for
 from loretta_cli.tuners.settings import make_peft_config
 from loretta_cli.tuners.targets import insert_adapter
 
@@ -75,11 +75,5 @@ def _count(
     count = count_adapter(insert_adapter(base, peft_config), total, model_config.model_type)
     if method not in ("adp", "rep"):
         return MethodCount(name, method, count)
-    preset = choose_preset(
-        "adp" if method == "adp" else "rep",
-        settings.preset,
-        family=family_of(model_config.model_type),
-        hidden_size=getattr(model_config, "hidden_size", None),
-        num_layers=getattr(model_config, "num_hidden_layers", None),
-    )
+    preset = preset_for("adp" if method == "adp" else "rep", settings.preset, model_config.to_dict())
     return MethodCount(name, method, count, preset.name, preset.reason)

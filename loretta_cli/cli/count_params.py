@@ -43,7 +43,7 @@ def count_params(
     """Count what a method trains, without weights, network or licence."""
     with command(json=json) as reporter:
         from loretta_cli.config import find_recipe, load_config
-        from loretta_cli.tuners.methods import check_method
+        from loretta_cli.methods import check_method
 
         flags = {"model.name": model, "adapter.preset": preset}
         loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())

@@ -92,8 +92,8 @@ def _one_task(tasks: list[str] | None) -> str | None:
 
 def _load(recipe: str | None, flags: Mapping[str, object], overrides: list[str] | None) -> LoadedConfig:
     from loretta_cli.config import find_recipe, load_config
+    from loretta_cli.methods import check_method
     from loretta_cli.tasks import check_task
-    from loretta_cli.tuners.methods import check_method
 
     loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())
     check_method(loaded.config.adapter.method)

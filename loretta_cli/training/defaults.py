@@ -18,7 +18,7 @@ class TrainingDefaults:
 
 
 DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
-    ("adp", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
+    ("adp", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
     ("lora", "backprop"): TrainingDefaults(learning_rate=1e-3, epochs=10),
     ("rep", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
 }

@@ -28,6 +28,7 @@ from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.trainer import AdapterTrainer
+from loretta_cli.tuners.presets import preset_for
 from loretta_cli.tuners.settings import outside_head
 
 
@@ -160,13 +161,18 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     training, adapter, count = adapted.config.training, adapted.config.adapter, adapted.count
     parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
     length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
-    peft_config = adapted.model.peft_config["default"]
-    preset = getattr(peft_config, "preset", None)
+    preset = ""
+    if adapter.method in ("adp", "rep"):
+        chosen = preset_for(
+            "adp" if adapter.method == "adp" else "rep",
+            plan.config.adapter.preset,
+            plan.model_config.to_dict(),
+        )
+        preset = f", TT rank {adapter.tt_rank}, preset {chosen.name} ({chosen.reason})"
     return {
         "model": f"{adapted.config.model.name} ({plan.form.name})",
         "data": f"{len(plan.data.train):,} train, {len(plan.data.validation):,} validation rows",
-        "adapter": f"{adapter.method}, bottleneck {adapter.bottleneck}"
-        + (f", TT rank {adapter.tt_rank}, preset {preset}" if preset else ""),
+        "adapter": f"{adapter.method}, bottleneck {adapter.bottleneck}{preset}",
         "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
         "training": f"{length}, batch {training.batch_size}, learning rate {training.learning_rate:g}, "
         f"seed {training.seed}",

@@ -12,7 +12,7 @@ from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Family, family_of
 from loretta_cli.tt import ModeShape, choose_mode_shape
 from loretta_cli.tuners.head import check_head, frozen_head_modules
-from loretta_cli.tuners.presets import HeadKind, Method, Preset, choose_preset
+from loretta_cli.tuners.presets import HeadKind, Method, Preset, preset_for
 
 
 @dataclass
@@ -96,13 +96,7 @@ class TensorTrainConfig(PeftConfig):
             ConfigError: If norms are asked of a model whose norms are not known, or the head cannot be.
         """
         family = family_of(model_config.get("model_type"))
-        preset = choose_preset(
-            self.method,
-            self.preset,
-            family=family,
-            hidden_size=model_config.get("hidden_size"),
-            num_layers=model_config.get("num_hidden_layers"),
-        )
+        preset = preset_for(self.method, self.preset, model_config)
         self._fill(preset, family)
         if self.train_norms:
             self._save_norms(family)

@@ -7,11 +7,12 @@ size, layers), never by name, so a local folder gets the same as the hub name.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from loretta_cli.errors import ConfigError
-from loretta_cli.models.families import Family, Placement
+from loretta_cli.models.families import Family, Placement, family_of
 from loretta_cli.registry import suggest
 
 Method = Literal["adp", "rep"]
@@ -61,6 +62,17 @@ class Preset:
     train_output: bool
     placement: Placement
     activation: str
+
+
+def preset_for(method: Method, asked: str, model_config: Mapping[str, Any]) -> Preset:
+    """:func:`choose_preset` for a model's transformers config, as a mapping."""
+    return choose_preset(
+        method,
+        asked,
+        family=family_of(model_config.get("model_type")),
+        hidden_size=model_config.get("hidden_size"),
+        num_layers=model_config.get("num_hidden_layers"),
+    )
 
 
 def choose_preset(

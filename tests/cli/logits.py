@@ -38,6 +38,17 @@ model = PeftModel.from_pretrained(base, sys.argv[2], adapter_name="another")
 """Arguments: base folder; adapter folder; ``causal`` or ``classifier``; number of labels."""
 
 
+CARD_SNIPPET = f"""
+import json, pathlib, torch
+torch.set_num_threads(1)
+snippet = pathlib.Path("snippet.py").read_text().rstrip()
+assert snippet.endswith('"adapter")')
+exec(snippet[:-1] + ', adapter_name="another")')
+{_SHOW}
+"""
+"""Runs ``snippet.py``, which loads ``adapter``, under another adapter name."""
+
+
 def run_logits(run: Path) -> list[float]:
     """Logits of a run's base and adapter, in this process."""
     import torch

@@ -67,7 +67,8 @@ def test_wrong_usage_exits_2_and_is_a_document_with_json(arguments: tuple[str, .
 
     assert plain.exit_code == document.exit_code == 2
     assert plain.stdout == ""
-    assert "Usage:" in plain.stderr
+    assert "Error" in plain.stderr
+    assert "Traceback" not in plain.stderr
     error = document.document["error"]
     assert set(error) == {"type", "message", "hint"}
     assert error["type"] == "ConfigError"

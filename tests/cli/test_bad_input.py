@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace
-from tests.command_line import Outcome, child_environment, files_below, loretta
+from tests.cli.conftest import Workplace
+from tests.cli.refusal import assert_refused, train_command
+from tests.command_line import files_below, loretta
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,32 +184,12 @@ def test_a_mistake_gets_one_clear_sentence_and_leaves_nothing(
         (tmp_path / name).write_bytes(content)
     before = files_below(tmp_path)
 
-    outcome = loretta(*_command(workplace, bad.arguments, tmp_path), cwd=tmp_path)
+    outcome = loretta(*train_command(workplace, bad.arguments, tmp_path), cwd=tmp_path)
 
-    _assert_refused(outcome)
+    assert_refused(outcome)
     for words in bad.says:
         assert words.lower() in outcome.stderr.lower(), outcome.stderr
     assert files_below(tmp_path) == before, "something was written"
-
-
-def _command(workplace: Workplace, arguments: tuple[str, ...], here: Path) -> list[object]:
-    """A correct train command with the mistake put in: a flag that it has replaces the correct one."""
-    filled = [argument.replace("{here}", str(here)) for argument in arguments]
-    command: list[object] = ["train", *FEW_STEPS]
-    for flag, value in (("--model", workplace.encoder), ("--task", "sst2"), ("--data", workplace.sentences)):
-        if flag not in filled:
-            command += [flag, value]
-    return [*command, *filled]
-
-
-def _assert_refused(outcome: Outcome) -> None:
-    assert outcome.exit_code in (1, 2), outcome
-    assert outcome.stdout == ""
-    assert "Traceback" not in outcome.stderr
-    assert not re.search(r"\w(Error|Exception)\b", outcome.stderr), "an exception's name"
-    messages = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
-    usage = "Usage: " in outcome.stderr
-    assert len(messages) == (0 if usage else 1), outcome.stderr
 
 
 @pytest.mark.parametrize(
@@ -225,7 +200,7 @@ def test_with_json_a_mistake_is_one_document(name: str, workplace: Workplace, tm
     for file, content in bad.files:
         (tmp_path / file).write_bytes(content)
 
-    outcome = loretta(*_command(workplace, bad.arguments, tmp_path), "--json", cwd=tmp_path)
+    outcome = loretta(*train_command(workplace, bad.arguments, tmp_path), "--json", cwd=tmp_path)
 
     assert outcome.exit_code == 2
     document = outcome.document
@@ -264,9 +239,9 @@ def test_a_prompt_that_cannot_be_made_short_enough_leaves_no_run(
     arguments = ("--model", str(workplace.decoder), "--task", "rte", "--data", str(pairs))
     too_short = ("--set", "data.max_length=8", "--output", "{here}/run")
 
-    outcome = loretta(*_command(workplace, (*arguments, *too_short), tmp_path), cwd=tmp_path)
+    outcome = loretta(*train_command(workplace, (*arguments, *too_short), tmp_path), cwd=tmp_path)
 
-    _assert_refused(outcome)
+    assert_refused(outcome)
     assert "data.max_length" in outcome.stderr
     assert files_below(tmp_path) == ["pairs.csv"]
 
@@ -280,9 +255,9 @@ def test_options_that_the_tokenizer_cannot_tell_apart_leave_no_run(
     _blind_tokenizer(model)
     before = files_below(tmp_path)
 
-    outcome = loretta(*_command(workplace, ("--model", str(model), "--output", "{here}/run"), tmp_path))
+    outcome = loretta(*train_command(workplace, ("--model", str(model), "--output", "{here}/run"), tmp_path))
 
-    _assert_refused(outcome)
+    assert_refused(outcome)
     assert "cannot be told apart" in outcome.stderr
     assert files_below(tmp_path) == before
 
@@ -297,200 +272,3 @@ def _blind_tokenizer(model: Path) -> None:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     blind = PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>", pad_token="<pad>")
     blind.save_pretrained(model)
-
-
-def test_an_output_without_permission_is_refused_before_any_work(
-    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)
-
-    outcome = loretta(*_command(workplace, ("--output", "{here}/deep/run"), tmp_path))
-
-    _assert_refused(outcome)
-    assert f"no permission to write in {tmp_path}" in outcome.stderr
-    assert not files_below(tmp_path)
-
-
-# Run under `unshare`: mounts a file system of its own that only this process sees.
-MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
-
-
-def _on_mount(options: str, folder: Path, *arguments: object) -> Outcome:
-    """Run a command with an own file system mounted at a folder; skips where mounting is not allowed."""
-    folder.mkdir()
-    prefix = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", options, str(folder)]
-    try:
-        able = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        able = False
-    if not able:
-        pytest.skip("mounting a file system is not allowed here")
-    done = subprocess.run(
-        [*prefix, sys.executable, "-m", "loretta_cli", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-        check=False,
-    )
-    return Outcome(done.returncode, done.stdout, done.stderr)
-
-
-def test_a_read_only_output_is_refused(workplace: Workplace, tmp_path: Path) -> None:
-    place = tmp_path / "mounted"
-
-    outcome = _on_mount("ro", place, *_command(workplace, ("--output", f"{place}/run"), tmp_path))
-
-    _assert_refused(outcome)
-    assert f"cannot be written: no permission to write in {place}" in outcome.stderr
-
-
-@pytest.mark.parametrize("verb", ["merge", "export", "train"])
-def test_a_full_disk_is_one_sentence(
-    verb: str, workplace: Workplace, tmp_path: Path, rep_run: FinishedRun
-) -> None:
-    place = tmp_path / "mounted"
-    arguments: list[object] = [verb, rep_run.path]
-    if verb == "export":
-        arguments += ["--format", "lora"]
-    if verb == "train":
-        arguments = _command(workplace, (), tmp_path)
-
-    outcome = _on_mount("size=24k", place, *arguments, "--output", f"{place}/out")
-
-    messages = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
-    assert outcome.exit_code in (1, 2)
-    assert len(messages) == 1, outcome.stderr
-    assert "no space left" in messages[0].lower()
-    assert "Traceback" not in outcome.stderr
-
-
-RUN_MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
-    "eval: nothing": (("eval",), "one of them"),
-    "eval: run and model": (("eval", "{run}", "--model", "x"), "one of them"),
-    "eval: no such run": (("eval", "./no-such-run"), "There is no run folder"),
-    "eval: not a run": (("eval", "{here}"), "it has no config.yaml"),
-    "eval: the adapter folder": (("eval", "{run}/adapter"), "not the adapter in it"),
-    "eval: unknown split": (("eval", "{run}", "--split", "dev"), "train, validation, test"),
-    "eval: split that is not there": (("eval", "{run}", "--split", "test"), "no test file"),
-    "eval: zero rows": (("eval", "{run}", "--rows", "0"), "--rows"),
-    "eval: task for a run": (("eval", "{run}", "--task", "sst2"), "its own task"),
-    "eval: settings for a run": (("eval", "{run}", "--set", "training.seed=1"), "its own settings"),
-    "eval: model without task": (("eval", "--model", "{encoder}"), "needs one --task"),
-    "eval: unknown task": (("eval", "--model", "{encoder}", "--task", "sst3"), "Did you mean 'sst2'?"),
-    "eval: missing data": (("eval", "{run}", "--data", "./no-such.csv"), "no such file or folder"),
-    "merge: no such run": (("merge", "./no-such-run"), "There is no run folder"),
-    "merge: adp": (("merge", "{adp}"), "An adp adapter cannot be merged"),
-    "merge: output is taken": (("merge", "{run}", "--output", "{run}"), "exists and is not empty"),
-    "export: unknown format": (("export", "{run}", "--format", "loar"), "Did you mean 'lora'?"),
-    "export: no format": (("export", "{run}"), "--format"),
-    "export: adp": (("export", "{adp}", "--format", "lora"), "Only rep exports as LoRA"),
-    "export: output is taken": (
-        ("export", "{run}", "--format", "lora", "--output", "{run}"),
-        "exists and is not empty",
-    ),
-    "count: no model": (("count-params",), "No model is given"),
-    "count: unknown method": (("count-params", "--model", "llama-2-7b", "--method", "lora2"), "'lora'"),
-    "count: unknown model": (("count-params", "--model", "llama-2-8b"), "llama-2-8b"),
-    "count: one label": (("count-params", "--model", "{encoder}", "--labels", "1"), "--labels"),
-    "count: setting of no method": (
-        ("count-params", "--model", "{encoder}", "--set", "adapter.placement=mlp"),
-        "adapter.placement",
-    ),
-    "count: paper preset on an unknown family": (
-        ("count-params", "--model", "{gpt2}", "--preset", "paper"),
-        "'paper' is defined for the model families of the paper only",
-    ),
-    "no such command": (("trian",), "trian"),
-}
-
-
-@pytest.fixture(scope="session")
-def gpt2(workplace: Workplace) -> Path:
-    from tests.tiny_models import tiny_config
-
-    folder = workplace.folder / "gpt2"
-    tiny_config("gpt2").save_pretrained(folder)
-    return folder
-
-
-@pytest.mark.parametrize("json_flag", [(), ("--json",)], ids=["plain", "json"])
-@pytest.mark.parametrize(("arguments", "says"), RUN_MISTAKES.values(), ids=RUN_MISTAKES)
-def test_a_mistake_with_the_other_verbs_is_refused(
-    arguments: tuple[str, ...],
-    says: str,
-    json_flag: tuple[str, ...],
-    rep_run: FinishedRun,
-    adp_run: FinishedRun,
-    workplace: Workplace,
-    gpt2: Path,
-    tmp_path: Path,
-) -> None:
-    places = {"run": rep_run.path, "adp": adp_run.path, "encoder": workplace.encoder, "gpt2": gpt2}
-    filled = [argument.format(here=tmp_path, **places) for argument in arguments]
-    before = files_below(workplace.folder)
-
-    outcome = loretta(*filled, *json_flag, cwd=tmp_path)
-
-    assert outcome.exit_code == 2
-    assert "Traceback" not in outcome.stderr
-    if json_flag:
-        error = outcome.document["error"]
-        assert says in f"{error['message']} {error['hint']}"
-    else:
-        assert outcome.stdout == ""
-        assert says in " ".join(outcome.stderr.replace("│", " ").split())
-    assert not files_below(tmp_path)
-    assert files_below(workplace.folder) == before
-
-
-@pytest.mark.parametrize(
-    ("file", "damage"),
-    [
-        ("config.yaml", b"training: {sed: 1}\n"),
-        ("config.yaml", b"\xff\xfe"),
-        ("adapter/adapter_config.json", b"{"),
-        ("adapter/adapter_model.safetensors", b"torn"),
-    ],
-)
-@pytest.mark.parametrize("verb", ["eval", "merge", "export"])
-def test_a_damaged_run_is_one_sentence(
-    verb: str,
-    file: str,
-    damage: bytes,
-    rep_run: FinishedRun,
-    copied: Callable[[FinishedRun], Path],
-    tmp_path: Path,
-) -> None:
-    run = copied(rep_run)
-    (run / file).write_bytes(damage)
-    before = files_below(tmp_path)
-
-    outcome = loretta(verb, run, *(("--format", "lora") if verb == "export" else ()))
-
-    _assert_refused(outcome)
-    assert str(run) in outcome.stderr
-    assert files_below(tmp_path) == before
-
-
-def test_a_run_without_its_adapter_says_how_to_finish_it(
-    rep_run: FinishedRun, copied: Callable[[FinishedRun], Path]
-) -> None:
-    run = copied(rep_run)
-    (run / "adapter" / "adapter_config.json").unlink()
-
-    outcome = loretta("eval", run)
-
-    _assert_refused(outcome)
-    assert f"loretta train --output {run} --resume" in outcome.stderr
-
-
-def test_a_damaged_report_of_a_finished_run_is_one_sentence(
-    rep_run: FinishedRun, copied: Callable[[FinishedRun], Path]
-) -> None:
-    run = copied(rep_run)
-    (run / "report.json").write_text("{", encoding="utf-8")
-
-    outcome = loretta("train", "--output", run, "--resume", "--json")
-
-    assert outcome.exit_code == 2
-    assert "report.json" in json.loads(outcome.stdout)["error"]["message"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import sys
 
 import pytest
 
@@ -92,9 +92,7 @@ def test_layers_show_modes_and_ranks_of_each_train(workplace: Workplace) -> None
     shapes = document["shapes"]
     assert len(shapes) == 2 * document["layers"] == 8
     assert sum(shape["parameters"] for shape in shapes) == document["parts"]["cores"]
-    assert all(len(shape["ranks"]) == shape["modes"].count("·") + 2 for shape in shapes) or all(
-        shape["ranks"][0] == shape["ranks"][-1] == 1 for shape in shapes
-    )
+    assert all(shape["ranks"][0] == shape["ranks"][-1] == 1 for shape in shapes)
     assert shapes[0]["name"] in plain.stdout
     assert shapes[0]["modes"] in plain.stdout
 
@@ -131,15 +129,17 @@ def test_a_local_folder_needs_no_weights(workplace: Workplace) -> None:
     assert {key: counted[key] for key in KEYS - {"model"}} == {key: full[key] for key in KEYS - {"model"}}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's own peak of a process")
 def test_the_largest_model_is_counted_in_little_memory() -> None:
+    # getrusage's peak would count the parent's memory, from the moment before exec.
     script = (
-        "import json, resource, sys\n"
+        "import re, sys\n"
         "sys.argv = ['loretta', 'count-params', '--model', 'llama-2-70b', '--method', 'rep']\n"
         "from loretta_cli.cli.app import main\n"
         "try:\n    main()\nexcept SystemExit as end:\n    assert not end.code\n"
-        "print(json.dumps(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))\n"
+        "print(re.search(r'VmHWM:\\s+([0-9]+) kB', open('/proc/self/status').read())[1])\n"
     )
 
-    peak = json.loads(python(script).splitlines()[-1])
+    peak_bytes = 1024 * int(python(script).splitlines()[-1])
 
-    assert peak < 600, f"{peak:.0f} MiB"
+    assert peak_bytes < 600e6

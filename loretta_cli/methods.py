@@ -1,4 +1,8 @@
-"""The names of the methods, with one line each. Imports nothing, so that a typo costs no torch import."""
+"""The names of the methods, with one line each.
+
+They stand outside :mod:`tuners`, whose import registers types with PEFT: a typo must not cost a torch import.
+Imports :mod:`registry` and :mod:`errors` only.
+"""
 
 from __future__ import annotations
 

@@ -1,0 +1,79 @@
+"""Places that cannot be written to: refused before any work, or one sentence when they fill up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import FinishedRun, Workplace
+from tests.cli.refusal import assert_refused, train_command
+from tests.command_line import Outcome, child_environment, files_below, loretta
+
+
+def test_an_output_without_permission_is_refused_before_any_work(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+
+    outcome = loretta(*train_command(workplace, ("--output", "{here}/deep/run"), tmp_path))
+
+    assert_refused(outcome)
+    assert f"no permission to write in {tmp_path}" in outcome.stderr
+    assert not files_below(tmp_path)
+
+
+# Run under `unshare`: mounts a file system of its own that only this process sees.
+MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
+
+
+def _on_mount(options: str, folder: Path, *arguments: object) -> Outcome:
+    """Run a command with an own file system mounted at a folder; skips where mounting is not allowed."""
+    folder.mkdir()
+    prefix = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", options, str(folder)]
+    try:
+        able = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
+    except FileNotFoundError:
+        able = False
+    if not able:
+        pytest.skip("mounting a file system is not allowed here")
+    done = subprocess.run(
+        [*prefix, sys.executable, "-m", "loretta_cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        env=child_environment(),
+        check=False,
+    )
+    return Outcome(done.returncode, done.stdout, done.stderr)
+
+
+def test_a_read_only_output_is_refused(workplace: Workplace, tmp_path: Path) -> None:
+    place = tmp_path / "mounted"
+
+    outcome = _on_mount("ro", place, *train_command(workplace, ("--output", f"{place}/run"), tmp_path))
+
+    assert_refused(outcome)
+    assert f"cannot be written: no permission to write in {place}" in outcome.stderr
+
+
+@pytest.mark.parametrize("verb", ["merge", "export", "train"])
+def test_a_full_disk_is_one_sentence(
+    verb: str, workplace: Workplace, tmp_path: Path, rep_run: FinishedRun
+) -> None:
+    place = tmp_path / "mounted"
+    arguments: list[object] = [verb, rep_run.path]
+    if verb == "export":
+        arguments += ["--format", "lora"]
+    if verb == "train":
+        arguments = train_command(workplace, (), tmp_path)
+
+    outcome = _on_mount("size=24k", place, *arguments, "--output", f"{place}/out")
+
+    messages = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
+    assert outcome.exit_code in (1, 2)
+    assert len(messages) == 1, outcome.stderr
+    assert "no space left" in messages[0].lower()
+    assert "Traceback" not in outcome.stderr
