@@ -171,7 +171,7 @@ def test_gradient_checkpointing_changes_no_number(place: Path, tmp_path: Path) -
 
 def test_the_norm_of_the_gradient_is_cut(place: Path, tmp_path: Path) -> None:
     settings = ("training.warmup=0", "training.optimizer=sgd", "training.learning_rate=1.0")
-    step = ("training.max_steps=1", "training.batch_size=16", "training.max_grad_norm=0.001")
+    step = ("training.max_steps=1", "training.weight_decay=0", "training.max_grad_norm=0.001")
     begun = ready(place, tmp_path / "begun", *settings, *step)
     before = begun.parameters()
     begun.trainer.train()
