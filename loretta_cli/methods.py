@@ -1,10 +1,12 @@
-"""The names of the methods, with one line each.
+"""The methods: their names, one line each, and the training defaults that were measured for them.
 
 They stand outside :mod:`tuners`, whose import registers types with PEFT: a typo must not cost a torch import.
 Imports :mod:`registry` and :mod:`errors` only.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.registry import suggest
@@ -16,6 +18,28 @@ METHODS = {
 }
 COUNTED_ONLY = {"full": "every weight of the model"}
 """Further names that ``count-params`` takes."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingDefaults:
+    """Peak learning rate and passes over the training rows."""
+
+    learning_rate: float
+    epochs: float
+
+
+# One row per (method, gradient): the best of a grid over sst2, trec and mrpc (1000 rows, 6-layer encoder) and
+# sst2 on a 135M decoder; benchmarks/learning_rates.py reruns it.
+DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
+    ("adp", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
+    ("lora", "backprop"): TrainingDefaults(learning_rate=1e-3, epochs=10),
+    ("rep", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
+}
+
+
+def training_defaults(method: str, gradient: str) -> TrainingDefaults:
+    """The row of a method and a gradient source."""
+    return DEFAULTS[method, gradient]
 
 
 def check_method(name: str, *, counting: bool = False) -> None:

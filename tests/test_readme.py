@@ -54,7 +54,9 @@ def test_a_misspelt_flag_would_be_noticed() -> None:
 
 def test_the_extras_of_the_setup_commands_exist() -> None:
     extras = set(re.findall(r"\.\[([a-z,]+)\]", README))
-    defined = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    defined = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+        "optional-dependencies"
+    ]
 
     assert extras == {"quickstart", "quickstart,test"}
     assert {name for extra in extras for name in extra.split(",")} <= set(defined)

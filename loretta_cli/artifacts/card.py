@@ -10,7 +10,7 @@ from loretta_cli.artifacts.files import folder_bytes, write_text
 from loretta_cli.artifacts.run_folder import RunFolder
 
 if TYPE_CHECKING:
-    from loretta_cli.plan import AdaptedModel, Plan
+    from loretta_cli.planning.plan import AdaptedModel, Plan
 
 CITATION = """\
 @inproceedings{yang-etal-2024-loretta,

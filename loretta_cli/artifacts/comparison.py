@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from loretta_cli.evaluation.forms import TaskForm
+from loretta_cli.tasks.forms import TaskForm
 
 RELATIVE_TOLERANCE = {torch.float32: 2e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}
 """Of the largest logit (at least 1): fp32 rounding, and what one cast of the weights to half costs."""

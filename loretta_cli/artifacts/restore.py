@@ -5,16 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import cast
 
-import torch
 from peft import PeftModel
-from torch import nn
 
 import loretta_cli.tuners  # noqa: F401  registers the adapter types
 from loretta_cli.artifacts.run_folder import RunFolder
-from loretta_cli.config import Config
 from loretta_cli.errors import RunError
-from loretta_cli.plan import Plan, load_base, make_plan
-from loretta_cli.tasks.preparation import TaskData, prepare_split
+from loretta_cli.models.loading import to_device
+from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,22 +47,8 @@ def restore(
         LorettaError: If the base model or the data cannot be read.
     """
     config = run.read_config()
-    plan = make_plan(config, rows_of(config, data=data, split=split, rows=rows))
+    plan = make_plan(config, split_rows(config, data=data, split=split, rows=rows))
     return Restored(plan, load_adapter(plan, run))
-
-
-def rows_of(config: Config, *, data: str | None, split: str, rows: int | None) -> TaskData:
-    """The rows of one split for a run's task."""
-    settings = config.data if data is None else config.data.model_copy(update={"source": data})
-    limit = settings.validation_rows if rows is None and data is None and split == "validation" else rows
-    return prepare_split(
-        config.task.name or "",
-        settings,
-        split,
-        rows=limit,
-        seed=config.training.seed,
-        whole_file=data is not None,
-    )
 
 
 def load_adapter(plan: Plan, run: RunFolder) -> PeftModel:
@@ -84,8 +67,3 @@ def load_adapter(plan: Plan, run: RunFolder) -> PeftModel:
             hint="The files may be damaged, or the base model may not be the one it was trained on.",
         ) from error
     return cast("PeftModel", to_device(model).eval())
-
-
-def to_device(model: nn.Module) -> nn.Module:
-    """The model on the GPU if there is one."""
-    return model.to("cuda") if torch.cuda.is_available() else model

@@ -11,7 +11,7 @@ from loretta_cli.cli.shell import command, quiet_transformers
 from loretta_cli.errors import ConfigError
 
 if TYPE_CHECKING:
-    from loretta_cli.counting import MethodCount
+    from loretta_cli.measure.counting import MethodCount
 
 EPILOG = options.examples(
     "loretta count-params --model meta-llama/Llama-2-7b-hf --method adp",
@@ -53,7 +53,7 @@ def count_params(
             check_method(name, counting=True)
         if loaded.config.model.name is None:
             raise ConfigError("No model is given.", hint="Add --model NAME.")
-        from loretta_cli.counting import count_methods
+        from loretta_cli.measure.counting import count_methods
 
         quiet_transformers()
         own = set(method or [loaded.config.adapter.method])

@@ -54,7 +54,7 @@ def evaluate(
 
             found = find_run(run)
             quiet_transformers()
-            from loretta_cli.evaluation_run import evaluate_run
+            from loretta_cli.evaluation.run import evaluate_run
 
             result = evaluate_run(found, data=data, split=split, rows=rows)
         else:
@@ -67,7 +67,7 @@ def evaluate(
             loaded = load_config(None, flags, overrides or ())
             check_task(task[0])
             quiet_transformers()
-            from loretta_cli.evaluation_run import evaluate_model
+            from loretta_cli.evaluation.run import evaluate_model
 
             result = evaluate_model(loaded.config, split=split, rows=rows)
         reporter.table(

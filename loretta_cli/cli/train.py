@@ -197,7 +197,7 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     _require_model_and_task(loaded.config)
     folder = choose_folder(loaded.config.output.dir, _run_name(loaded.config))
     check_free(folder, overwrite=overwrite)
-    from loretta_cli.dry_run import dry_run
+    from loretta_cli.planning.dry_run import dry_run
 
     quiet_transformers()
     result = dry_run(loaded)

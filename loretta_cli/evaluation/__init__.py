@@ -1,1 +1,4 @@
-"""Evaluation: the two forms of a task, scores, metrics. May import tasks, models and errors."""
+"""Evaluation: metrics, and scoring a split.
+
+May import artifacts, planning, tasks and models.
+"""

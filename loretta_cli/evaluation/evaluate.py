@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from loretta_cli.evaluation.metrics import compute_metrics
-from loretta_cli.evaluation.scoring import Scorer, scores_loss
+from loretta_cli.tasks.scoring import Scorer, scores_loss
 
 
 def score_rows(

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
+from torch import nn
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -180,6 +181,11 @@ def empty_model(config: Any, form: Form, num_labels: int = 2) -> PreTrainedModel
             f"A model of type {config.model_type} has no {form} form.",
             hint="Choose another task.form, or another model.",
         ) from error
+
+
+def to_device(model: nn.Module) -> nn.Module:
+    """The model on the GPU if there is one."""
+    return model.to("cuda") if torch.cuda.is_available() else model
 
 
 def choose_dtype(asked: str, config: Any, device: torch.device) -> torch.dtype:

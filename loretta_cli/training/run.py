@@ -20,7 +20,7 @@ from loretta_cli.config import Config
 from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.measure.memory import peak_memory_bytes
-from loretta_cli.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
+from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.report import Reporter
 from loretta_cli.report.curves import draw_curves
 from loretta_cli.tasks.encoding import Encoded

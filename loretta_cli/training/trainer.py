@@ -17,7 +17,7 @@ from transformers import Trainer, TrainerState
 from transformers.trainer import TRAINER_STATE_NAME
 
 from loretta_cli.artifacts.checkpoints import mark_complete
-from loretta_cli.evaluation.scoring import Scorer, scores_loss
+from loretta_cli.tasks.scoring import Scorer, scores_loss
 from loretta_cli.training.gradients import GradientEstimator
 from loretta_cli.training.sampling import LengthGroupedSampler
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from loretta_cli.artifacts.comparison import RELATIVE_TOLERANCE, Comparison, compare, row_logits
-from loretta_cli.evaluation.forms import TaskForm
 from loretta_cli.tasks import TASKS, Example
+from loretta_cli.tasks.forms import TaskForm
 from tests.tiny_folders import decoder_tokenizer, encoder_tokenizer
 from tests.tiny_models import tiny_model
 

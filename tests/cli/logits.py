@@ -55,7 +55,7 @@ def run_logits(run: Path) -> list[float]:
 
     from loretta_cli.artifacts.restore import load_adapter
     from loretta_cli.artifacts.run_folder import RunFolder
-    from loretta_cli.plan import make_plan
+    from loretta_cli.planning.plan import make_plan
 
     folder = RunFolder(run)
     model = load_adapter(make_plan(folder.read_config()), folder)

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from loretta_cli.evaluation.evaluate import evaluate_rows, score_rows
-from loretta_cli.evaluation.scoring import Batch
+from loretta_cli.tasks.scoring import Batch
 
 
 class Watched(nn.Module):

@@ -15,12 +15,11 @@ from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import TrainingSettings, load_config
 from loretta_cli.errors import TrainingError
-from loretta_cli.evaluation.scoring import scores_loss
-from loretta_cli.methods import METHODS
-from loretta_cli.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
+from loretta_cli.methods import DEFAULTS, METHODS, training_defaults
+from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.report import SilentReporter
+from loretta_cli.tasks.scoring import scores_loss
 from loretta_cli.training.arguments import OPTIMIZERS, training_arguments
-from loretta_cli.training.defaults import DEFAULTS, training_defaults
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.run import encode_rows, make_trainer, train
 from loretta_cli.training.trainer import AdapterTrainer

@@ -21,10 +21,11 @@ from loretta_cli.artifacts.card import public_name
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS, Comparison, compare, row_logits
 from loretta_cli.artifacts.export.report import ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder, write_text
-from loretta_cli.artifacts.restore import restore, to_device
+from loretta_cli.artifacts.restore import restore
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, ExportError
-from loretta_cli.plan import load_base
+from loretta_cli.models.loading import to_device
+from loretta_cli.planning.plan import load_base
 from loretta_cli.report import Reporter
 from loretta_cli.tuners.head import make_heads_dense
 from loretta_cli.tuners.rep import RepLayer

@@ -98,7 +98,7 @@ def test_merging_is_exact(family: str) -> None:
     model = adapted(family, "rep", init_weights="noise-reduction", **_targets(family))
     train(model, family)
     expected = logits(model)
-    torch.testing.assert_close(logits(model.merge_and_unload()), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(logits(model.merge_and_unload()), expected, rtol=0, atol=1e-4)
 
 
 def _targets(family: str) -> dict[str, Any]:

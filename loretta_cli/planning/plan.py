@@ -18,8 +18,8 @@ from transformers import set_seed
 
 from loretta_cli.config import Config
 from loretta_cli.errors import ConfigError, ModelError
-from loretta_cli.evaluation.forms import TaskForm, longest_row
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
+from loretta_cli.methods import training_defaults
 from loretta_cli.models.loading import (
     LoadedModel,
     choose_dtype,
@@ -29,8 +29,8 @@ from loretta_cli.models.loading import (
     load_tokenizer,
 )
 from loretta_cli.models.source import ModelSource, find_model
-from loretta_cli.tasks.preparation import TaskData, prepare_task
-from loretta_cli.training.defaults import training_defaults
+from loretta_cli.tasks.forms import TaskForm, longest_row
+from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
 from loretta_cli.tuners.settings import make_peft_config
 from loretta_cli.tuners.targets import insert_adapter
 
@@ -99,6 +99,20 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     form_name = choose_form(task.form, model_config)
     form = TaskForm(form_name, tokenizer, longest_row(form_name, config.data.max_length, model_config))
     return Plan(_decided(config, form, data, source), source, model_config, form, data)
+
+
+def split_rows(config: Config, *, data: str | None, split: str, rows: int | None) -> TaskData:
+    """The rows of one split for a run's task."""
+    settings = config.data if data is None else config.data.model_copy(update={"source": data})
+    limit = settings.validation_rows if rows is None and data is None and split == "validation" else rows
+    return prepare_split(
+        config.task.name or "",
+        settings,
+        split,
+        rows=limit,
+        seed=config.training.seed,
+        whole_file=data is not None,
+    )
 
 
 def load_base(plan: Plan, *, dtype: str | None = None) -> LoadedModel:

@@ -12,10 +12,10 @@ import peft
 import pytest
 import torch
 
-from loretta_cli.evaluation.scoring import head_scores, option_scores, scores_loss
 from loretta_cli.tasks import TASKS, Example
 from loretta_cli.tasks.base import Prompt
 from loretta_cli.tasks.encoding import PromptCollator, encode_prompts
+from loretta_cli.tasks.scoring import head_scores, option_scores, scores_loss
 from tests.tiny_folders import decoder_tokenizer, save_tiny_decoder
 from tests.tiny_models import labelled_batch, tiny_model
 

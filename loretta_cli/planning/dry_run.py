@@ -9,7 +9,7 @@ from typing import Any
 from loretta_cli.config import LoadedConfig
 from loretta_cli.measure.parameters import ParameterCount
 from loretta_cli.models.loading import LoadedModel, empty_model
-from loretta_cli.plan import make_plan, put_adapter
+from loretta_cli.planning.plan import make_plan, put_adapter
 
 
 @dataclass(frozen=True, slots=True)

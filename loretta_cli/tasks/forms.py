@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from loretta_cli.evaluation.scoring import Scorer, head_scores, option_scores
 from loretta_cli.models.families import Form
 from loretta_cli.tasks import Example, Task
 from loretta_cli.tasks.encoding import (
@@ -18,6 +17,7 @@ from loretta_cli.tasks.encoding import (
     encode_classification,
     encode_prompts,
 )
+from loretta_cli.tasks.scoring import Scorer, head_scores, option_scores
 
 LONGEST = {"classification": 256, "prompt": 1024}
 """``data.max_length`` where it is not set: enough for the passages of BoolQ, small enough for a laptop."""

@@ -8,12 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from loretta_cli.artifacts.restore import restore, rows_of, to_device
+from loretta_cli.artifacts.restore import restore
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
 from loretta_cli.errors import ModelError
 from loretta_cli.evaluation.evaluate import evaluate_rows
-from loretta_cli.plan import Plan, load_base, make_plan
+from loretta_cli.models.loading import to_device
+from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
     Raises:
         ModelError: If the classification head is not in the checkpoint.
     """
-    plan = make_plan(config, rows_of(config, data=config.data.source, split=split, rows=rows))
+    plan = make_plan(config, split_rows(config, data=config.data.source, split=split, rows=rows))
     base = load_base(plan)
     if base.new_modules:
         raise ModelError(

@@ -7,10 +7,10 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from loretta_cli.evaluation.forms import LONGEST, TaskForm, longest_row
-from loretta_cli.evaluation.scoring import head_scores, option_scores
 from loretta_cli.models.families import Form
 from loretta_cli.tasks import TASKS, Example
+from loretta_cli.tasks.forms import LONGEST, TaskForm, longest_row
+from loretta_cli.tasks.scoring import head_scores, option_scores
 from tests.tiny_folders import decoder_tokenizer, encoder_tokenizer
 
 SST2 = TASKS.get("sst2")

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from loretta_cli.config import Config
-from loretta_cli.counting import MethodCount, count_methods
 from loretta_cli.errors import ConfigError, ModelError
+from loretta_cli.measure.counting import MethodCount, count_methods
 from loretta_cli.measure.parameters import count_adapter, count_base
 from loretta_cli.models.families import Form
 from loretta_cli.models.loading import load_model
