@@ -1,4 +1,4 @@
-"""``python -m loretta_cli`` is ``loretta``; launchers such as torchrun start it so."""
+"""``python -m loretta_cli`` is ``loretta``."""
 
 from loretta_cli.cli.app import main
 

@@ -57,7 +57,7 @@ The checkpoint was chosen by {report["main_metric"]} on the same split of {len(p
 ## Load it
 
 ```python
-{loader_snippet(plan, base)}
+{loader_snippet(plan, base, str(adapted.model.dtype))}
 ```
 
 ## Settings
@@ -78,18 +78,22 @@ form {plan.form.name}, labels: {", ".join(plan.labels)}.
     write_text(run.card, text)
 
 
-def loader_snippet(plan: Plan, base: str) -> str:
+def loader_snippet(plan: Plan, base: str, dtype: str) -> str:
     """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape."""
     classifies = plan.form.name == "classification"
     auto = "AutoModelForSequenceClassification" if classifies else "AutoModelForCausalLM"
-    labels = f", num_labels={len(plan.labels)}" if classifies else ""
-    lines = ["from peft import PeftModel", f"from transformers import {auto}", "", f'base = "{base}"']
+    revision = plan.config.model.revision
+    options = f", num_labels={len(plan.labels)}" if classifies else ""
+    options += f", dtype={dtype}" + (f', revision="{revision}"' if revision else "")
+    note = "  # the folder of the base model" if plan.source.is_local else ""
+    lines = ["import torch", "from peft import PeftModel", f"from transformers import {auto}", ""]
+    lines.append(f'base = "{base}"{note}')
     if base.startswith("bundled:"):
         lines.insert(0, "from loretta_cli.models.source import find_model")
         lines[-1] = f'base = find_model("{base}").location'
     if plan.config.adapter.method in ("adp", "rep"):
         lines.insert(0, "import loretta_cli.tuners  # registers the adapter types with PEFT")
-    lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{labels}), "adapter")')
+    lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{options}), "adapter")')
     return "\n".join(lines)
 
 

@@ -19,6 +19,13 @@ NEXT_TO_NOTHING = 64 * 1024
 """Bytes: with less than this free, a file system counts as full."""
 
 
+REFUSALS_TO_WRITE = {
+    *(errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO),
+    *(errno.ENAMETOOLONG, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ENOTEMPTY, errno.ELOOP),
+}
+"""A missing file is none of them: that is something that could not be read."""
+
+
 @contextlib.contextmanager
 def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
     """Fill a temporary folder beside ``target``; it gets its name when the block ends well.
@@ -91,7 +98,7 @@ def explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno is None:
+        if error.errno not in REFUSALS_TO_WRITE:
             raise
         raise OutputError(
             f"Cannot write {target}: {os.strerror(error.errno)}.",

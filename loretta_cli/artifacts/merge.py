@@ -16,6 +16,7 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, ExportError
 from loretta_cli.models.loading import to_device
 from loretta_cli.report import Reporter
+from loretta_cli.tuners.adp.layer import MERGE_REFUSAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,7 @@ def merge(run: RunFolder, output: Path, reporter: Reporter, *, data: str | None 
     method = run.read_config().adapter.method
     if method == "adp":
         raise ConfigError(
-            "An adp adapter cannot be merged: it has a nonlinearity between its projections, so no weight of "
-            "the base model can hold it.",
+            MERGE_REFUSAL,
             hint="Serve the base model with the adapter, or train with --method rep, which merges.",
         )
     check_new_folder(output)
@@ -97,7 +97,7 @@ library_name: transformers
 Made by `loretta merge` from the run `{run.path.name}`. A plain transformers model that
 needs no adapter library.
 
-The updates were summed with the base weights in fp32 and cast once to {dtype.removeprefix("torch.")}. On
+The weights are {dtype.removeprefix("torch.")}; rep's updates are added in fp32 and cast once. On
 {comparison.rows} validation rows the largest difference of a logit to base and adapter is
 {comparison.max_abs_difference:.3g} (accepted: {comparison.tolerance:.3g}).
 """

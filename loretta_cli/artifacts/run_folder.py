@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,14 @@ from typing import Any
 
 from loretta_cli.artifacts.files import check_writable, explained
 from loretta_cli.config import Config, read_run_config, write_config
-from loretta_cli.errors import OutputError, RunError
+from loretta_cli.errors import ConfigError, OutputError, RunError
 
 DEFAULT_PARENT = Path("runs")
+OWN_NAMES = (
+    *("config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "curves.png", "README.md"),
+    *("report.json", "adapter", "best", "checkpoints"),
+)
+"""What a run writes; ``--overwrite`` removes these and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +119,7 @@ def find_run(path: Path) -> RunFolder:
     if not (run.adapter / "adapter_config.json").is_file():
         raise RunError(
             f"The run {path} has no finished adapter.",
-            hint=f"Finish it: loretta train --output {path} --resume",
+            hint=f"Finish it: loretta train --output {shlex.quote(str(path))} --resume",
         )
     return run
 
@@ -141,7 +147,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
                 f"The output {path} is a file; expected a folder.", hint="Choose another --output."
             )
         if path.is_dir() and any(path.iterdir()):
-            is_run = (path / "config.yaml").is_file()
+            is_run = _is_run(path)
             if not overwrite:
                 raise OutputError(
                     f"The output folder {path} exists and is not empty.",
@@ -152,10 +158,28 @@ def check_free(path: Path, *, overwrite: bool) -> None:
                 )
             if not is_run:
                 raise OutputError(
-                    f"--overwrite replaces runs only, and {path} is not one: it has no config.yaml.",
+                    f"--overwrite replaces runs only, and {path} is not one: it has no config.yaml of a run.",
                     hint="Choose another --output, or empty the folder yourself.",
                 )
         check_writable(path)
+
+
+def _is_run(path: Path) -> bool:
+    """Whether the folder has a config of ours."""
+    try:
+        read_run_config(path / "config.yaml")
+    except ConfigError:
+        return False
+    return True
+
+
+def _remove_own_files(path: Path) -> None:
+    for name in OWN_NAMES:
+        item = path / name
+        if item.is_dir() and not item.is_symlink():
+            shutil.rmtree(item)
+        else:
+            item.unlink(missing_ok=True)
 
 
 def create_run(path: Path, config: Config, *, overwrite: bool) -> RunFolder:
@@ -167,8 +191,8 @@ def create_run(path: Path, config: Config, *, overwrite: bool) -> RunFolder:
     check_free(path, overwrite=overwrite)
     run = RunFolder(path)
     with explained(path):
-        if overwrite and path.is_dir():
-            shutil.rmtree(path.resolve())  # a link to a folder stays a link
+        if overwrite:
+            _remove_own_files(path)
         path.mkdir(parents=True, exist_ok=True)
         write_config(config, run.config_file)
     return run

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def count_params(
     labels: Annotated[
         int | None, typer.Option("--labels", metavar="N", min=2, help="Labels of a classification head (2).")
     ] = None,
+    trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
     """Count what a method trains, without weights, network or licence."""
@@ -45,8 +46,13 @@ def count_params(
         from loretta_cli.config import find_recipe, load_config
         from loretta_cli.methods import check_method
 
-        flags = {"model.name": model, "adapter.preset": preset}
+        flags = {
+            "model.name": model,
+            "adapter.preset": preset,
+            "model.trust_remote_code": trust_remote_code or None,
+        }
         loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())
+        check_remote_code(loaded.config, trusted=trust_remote_code)
         methods = list(dict.fromkeys(method or [loaded.config.adapter.method]))
         methods += [name for name in ("lora", "full") if compare and name not in methods]
         for name in methods:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
 
 EPILOG = options.examples(
@@ -34,6 +34,7 @@ def evaluate(
         int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")
     ] = None,
     overrides: options.Overrides = None,
+    trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
     """Evaluate a run, or a model as it is, on a split."""
@@ -53,6 +54,7 @@ def evaluate(
             from loretta_cli.artifacts.run_folder import find_run
 
             found = find_run(run)
+            check_remote_code(found.read_config(), trusted=trust_remote_code)
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_run
 
@@ -63,8 +65,14 @@ def evaluate(
 
             if not task or len(task) > 1:
                 raise ConfigError(f"--model needs one --task, found {len(task or ())}.")
-            flags = {"model.name": model, "task.name": task[0], "data.source": data}
+            flags = {
+                "model.name": model,
+                "task.name": task[0],
+                "data.source": data,
+                "model.trust_remote_code": trust_remote_code or None,
+            }
             loaded = load_config(None, flags, overrides or ())
+            check_remote_code(loaded.config, trusted=trust_remote_code)
             check_task(task[0])
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_model

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 
 EPILOG = options.examples("loretta export runs/sst2-rep-minilm --format lora --output my-lora")
 
@@ -17,6 +17,7 @@ def export(
     format: Annotated[str, typer.Option("--format", "-f", metavar="F", help="lora: rep as a PEFT LoRA.")],
     output: options.Output = None,
     data: options.Data = None,
+    trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
     """Write a run's adapter in a format that others load, and check it there."""
@@ -26,6 +27,7 @@ def export(
 
         FORMATS.check(format)
         found = find_run(run)
+        check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
         report = FORMATS.get(format)(found, output or run / format, reporter, data)
         comparison = report.comparison

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 
 EPILOG = options.examples(
     "loretta merge runs/sst2-rep-minilm",
@@ -12,13 +12,18 @@ EPILOG = options.examples(
 
 
 def merge(
-    run: options.Run, output: options.Output = None, data: options.Data = None, json: options.Json = False
+    run: options.Run,
+    output: options.Output = None,
+    data: options.Data = None,
+    trust_remote_code: options.RemoteCode = False,
+    json: options.Json = False,
 ) -> None:
     """Fold rep's updates into the base weights, and check the result."""
     with command(json=json) as reporter:
         from loretta_cli.artifacts.run_folder import find_run
 
         found = find_run(run)
+        check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
         from loretta_cli.artifacts.merge import merge as merge_run
 

@@ -32,6 +32,10 @@ Preset = Annotated[
 Recipe = Annotated[
     str | None, typer.Argument(metavar="[RECIPE]", help="Name of a shipped recipe, or a YAML file.")
 ]
+RemoteCode = Annotated[
+    bool,
+    typer.Option("--trust-remote-code", help="Run Python code that comes with the model. Off by default."),
+]
 EXAMPLES = "[bold]Examples[/bold]"
 
 

@@ -7,11 +7,15 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import typer
 
-from loretta_cli.errors import LorettaError
+from loretta_cli.errors import ConfigError, LorettaError
 from loretta_cli.report import Reporter, make_reporter
+
+if TYPE_CHECKING:
+    from loretta_cli.config import Config
 
 INTERRUPTED = 130
 
@@ -42,12 +46,28 @@ def command(*, json: bool, on_interrupt: str = "") -> Iterator[Reporter]:
         raise typer.Exit(1) from None
 
 
+def check_remote_code(config: Config, *, trusted: bool) -> None:
+    """Refuse to run a model's own code unless this very command was told to.
+
+    A recipe or a run folder may come from someone else; neither can switch it on.
+
+    Raises:
+        ConfigError: If the settings ask for it and the command line does not.
+    """
+    if config.model.trust_remote_code and not trusted:
+        raise ConfigError(
+            "model.trust_remote_code is set in a file, and a file cannot switch on code of strangers.",
+            hint="If you trust the model's code, add --trust-remote-code.",
+        )
+
+
 def _quiet() -> None:
     """Keep other packages' warnings and bars off the screen, unless Python was asked for warnings."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 

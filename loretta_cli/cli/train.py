@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import command, quiet_transformers
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError, RunError
 from loretta_cli.report import Reporter
 
@@ -45,10 +47,11 @@ def train(
     ] = None,
     overrides: options.Overrides = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, show what would run, write nothing.")
+        bool, typer.Option("--dry-run", help="Check all but the weights, show what would run, write nothing.")
     ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in --output.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the run in --output.")] = False,
+    trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
     """Train an adapter and write a run folder."""
@@ -61,9 +64,12 @@ def train(
         "output.dir": output,
         "training.seed": seed,
         "training.gradient": gradient,
+        "model.trust_remote_code": trust_remote_code or None,
     }
     again = (
-        f"Go on: loretta train --output {output} --resume" if output else "Go on with --output RUN --resume."
+        f"Go on: loretta train --output {shlex.quote(str(output))} --resume"
+        if output
+        else "Go on with --output RUN --resume."
     )
     with command(json=json, on_interrupt=again) as reporter:
         if resume and overwrite:
@@ -73,9 +79,15 @@ def train(
                 "--resume and --dry-run contradict each other: a run is resumed with its own settings.",
                 hint="They stand in the run's config.yaml. Give one of the two flags.",
             )
+        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+            raise ConfigError(
+                "Training with several processes is not part of this version.",
+                hint="Start loretta train without torchrun or accelerate launch.",
+            )
         loaded = _load(recipe, flags, overrides)
+        check_remote_code(loaded.config, trusted=trust_remote_code)
         if resume:
-            _resume(loaded, reporter)
+            _resume(loaded, reporter, trust_remote_code=trust_remote_code)
         elif dry_run:
             _dry_run(loaded, reporter, overwrite=overwrite)
         else:
@@ -122,7 +134,7 @@ def _require_model_and_task(config: Config) -> None:
         )
 
 
-def _resume(loaded: LoadedConfig, reporter: Reporter) -> None:
+def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool) -> None:
     from loretta_cli.artifacts.run_folder import RunFolder
     from loretta_cli.config import contradictions
 
@@ -135,6 +147,7 @@ def _resume(loaded: LoadedConfig, reporter: Reporter) -> None:
             hint="Start it without --resume.",
         )
     saved = run.read_config()
+    check_remote_code(saved, trusted=trust_remote_code)
     if faults := contradictions(saved, _with_absolute_paths(loaded)):
         raise ConfigError(
             "A run is resumed with its own settings: " + "; ".join(faults) + ".",
@@ -181,11 +194,12 @@ def _show(report: Mapping[str, Any], folder: Path, method: str, reporter: Report
         ("adapter", str(folder / "adapter")),
     ]
     reporter.table("Validation", ("", "result"), rows)
-    commands = [f"loretta eval {folder}"]
+    run = shlex.quote(str(folder))
+    commands = [f"loretta eval {run}"]
     if method == "rep":
         commands += [
-            f"loretta merge {folder} --output {folder}/merged",
-            f"loretta export {folder} --format lora --output {folder}/lora",
+            f"loretta merge {run} --output {shlex.quote(str(folder / 'merged'))}",
+            f"loretta export {run} --format lora --output {shlex.quote(str(folder / 'lora'))}",
         ]
     reporter.next_commands(commands)
     reporter.result({name: value for name, value in report.items() if name != "schema_version"})

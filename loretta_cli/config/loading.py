@@ -191,12 +191,19 @@ def contradictions(saved: Config, asked: LoadedConfig) -> list[str]:
     sentences = []
     for key in setting_fields():
         origin = asked.origins.get(key)
-        old, new = _value_at(saved, key), _value_at(asked.config, key)
+        old, new = (_comparable(key, _value_at(config, key)) for config in (saved, asked.config))
         if origin is None or key == "output.dir" or new in (None, "auto") or old == new:
             continue
         place = f"in {origin}" if origin.startswith("recipe") else "on the command line"
         sentences.append(f"{key} is {shown(old)} in the run and {shown(new)} {place}")
     return sentences
+
+
+def _comparable(key: str, value: object) -> object:
+    """A value of which the order plays no part where it plays none."""
+    if key in ("adapter.target_modules", "adapter.exclude_modules") and isinstance(value, list):
+        return sorted(value)
+    return value
 
 
 def _value_at(config: Config, key: str) -> object:

@@ -52,7 +52,10 @@ class ModelSettings(_Settings):
     quantization: Annotated[None, BeforeValidator(refuse_quantization), Expects("nothing")] = Field(
         default=None, description="Reserved: quantised bases are not part of this version."
     )
-    trust_remote_code: bool = Field(default=False, description="Run Python code that comes with the model.")
+    trust_remote_code: bool = Field(
+        default=False,
+        description="Run code that comes with the model; needs --trust-remote-code as well.",
+    )
 
 
 class AdapterSettings(_Settings):

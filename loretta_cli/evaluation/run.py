@@ -13,8 +13,10 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
 from loretta_cli.errors import ModelError
 from loretta_cli.evaluation.evaluate import evaluate_rows
-from loretta_cli.models.loading import to_device
+from loretta_cli.models.loading import choose_form, load_config, to_device
+from loretta_cli.models.source import find_model
 from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
+from loretta_cli.tasks import CUSTOM
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,7 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
     Raises:
         ModelError: If the classification head is not in the checkpoint.
     """
+    config = _with_own_labels(config)
     plan = make_plan(config, split_rows(config, data=config.data.source, split=split, rows=rows))
     base = load_base(plan)
     if base.new_modules:
@@ -60,6 +63,25 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
             hint="Evaluate a run folder or a merged model; a language model can use --set task.form=prompt.",
         )
     return _evaluate(plan, to_device(base.model), split)
+
+
+def _with_own_labels(config: Config) -> Config:
+    """The config with the labels of the checkpoint's own head, in its order, where none are given."""
+    if config.task.name != CUSTOM or config.data.labels is not None or config.model.name is None:
+        return config
+    model = config.model
+    settings = load_config(
+        find_model(config.model.name), revision=model.revision, trust_remote_code=model.trust_remote_code
+    )
+    names = [name for _, name in sorted((settings.id2label or {}).items())]
+    if choose_form(config.task.form, settings) != "classification" or names == _unnamed(len(names)):
+        return config
+    return config.model_copy(update={"data": config.data.model_copy(update={"labels": names})})
+
+
+def _unnamed(count: int) -> list[str]:
+    """The label names that transformers makes up."""
+    return [f"LABEL_{number}" for number in range(count)]
 
 
 def _evaluate(plan: Plan, model: nn.Module, split: str) -> EvaluationResult:

@@ -50,7 +50,9 @@ def count_methods(
     """
     name = config.model.name or ""
     source = find_model(name)
-    model_config = architecture_config(source, revision=config.model.revision)
+    model_config = architecture_config(
+        source, revision=config.model.revision, trust_remote_code=config.model.trust_remote_code
+    )
     form = choose_form(config.task.form, model_config)
     number = labels or len(config.data.labels or ()) or 2
     counts = []

@@ -54,11 +54,13 @@ def load_config(source: ModelSource, *, revision: str | None = None, trust_remot
     )
 
 
-def architecture_config(source: ModelSource, *, revision: str | None = None) -> Any:
+def architecture_config(
+    source: ModelSource, *, revision: str | None = None, trust_remote_code: bool = False
+) -> Any:
     """The config for counting: bundled facts for a well-known name, otherwise :func:`load_config`."""
     known = None if source.is_local else find_architecture(source.name)
     if known is None:
-        return load_config(source, revision=revision)
+        return load_config(source, revision=revision, trust_remote_code=trust_remote_code)
     return AutoConfig.for_model(known[1].model_type, **known[1].settings)
 
 
@@ -159,7 +161,8 @@ def load_model(
     auto = AutoModelForSequenceClassification if form == "classification" else AutoModelForCausalLM
     model, info = _attempt(source, lambda: auto.from_pretrained(source.location, **options))
     _check_sizes(source, model, [entry[0] for entry in info["mismatched_keys"]])
-    if model.config.pad_token_id is None:
+    if pad_token_id is not None:
+        # A head on a decoder looks for the last token that is no padding: it must know the tokenizer's.
         model.config.pad_token_id = pad_token_id
     fresh = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
     return LoadedModel(model.eval(), tuple(sorted({key.rpartition(".")[0] for key in fresh})))

@@ -45,7 +45,10 @@ def dry_run(loaded: LoadedConfig) -> DryRun:
         for key, value in _flat(config)
         if value is not None
     ]
-    return DryRun(config, settings, adapted.count, plan.data.notes)
+    rows = plan.form.encode(plan.data.task, (*plan.data.train, *plan.data.validation))
+    cut = f"{rows.shortened} of {len(rows.rows)} rows are longer than {plan.form.max_length} tokens"
+    notes = (*plan.data.notes, cut) if rows.shortened else plan.data.notes
+    return DryRun(config, settings, adapted.count, notes)
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

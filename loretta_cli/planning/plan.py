@@ -7,6 +7,7 @@ was left open is filled in, so that a run's ``config.yaml`` says what was done.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ import torch
 from peft import LoraConfig, PeftModel
 from transformers import set_seed
 
-from loretta_cli.config import Config
+from loretta_cli.config import Config, TrainingSettings
 from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
 from loretta_cli.methods import training_defaults
@@ -29,6 +30,7 @@ from loretta_cli.models.loading import (
     load_tokenizer,
 )
 from loretta_cli.models.source import ModelSource, find_model
+from loretta_cli.tasks import CUSTOM
 from loretta_cli.tasks.forms import TaskForm, longest_row
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
 from loretta_cli.tuners.settings import make_peft_config
@@ -92,13 +94,31 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
         raise ConfigError(
             f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe."
         )
+    _check_warmup(config.training)
     source = find_model(model.name)
     data = data or prepare_task(task.name, config.data, seed=config.training.seed)
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     tokenizer = load_tokenizer(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     form_name = choose_form(task.form, model_config)
     form = TaskForm(form_name, tokenizer, longest_row(form_name, config.data.max_length, model_config))
+    if (config.data.max_length or 0) > form.max_length:
+        note = f"data.max_length is {config.data.max_length}; the model has {form.max_length} positions"
+        data = dataclasses.replace(data, notes=(*data.notes, note))
     return Plan(_decided(config, form, data, source), source, model_config, form, data)
+
+
+def _check_warmup(training: TrainingSettings) -> None:
+    """Refuse a warm-up of a schedule that has none.
+
+    Raises:
+        ConfigError: Naming the schedule that has one.
+    """
+    asked = "warmup" in training.model_fields_set and training.warmup
+    if training.scheduler == "constant" and asked:
+        raise ConfigError(
+            f"training.warmup is {training.warmup:g}, but the scheduler 'constant' has no warm-up.",
+            hint="Use training.scheduler=constant_with_warmup.",
+        )
 
 
 def split_rows(config: Config, *, data: str | None, split: str, rows: int | None) -> TaskData:
@@ -115,7 +135,7 @@ def split_rows(config: Config, *, data: str | None, split: str, rows: int | None
     )
 
 
-def load_base(plan: Plan, *, dtype: str | None = None) -> LoadedModel:
+def load_base(plan: Plan) -> LoadedModel:
     """Load the plan's base model; a new head is drawn from the run's seed.
 
     Raises:
@@ -128,7 +148,7 @@ def load_base(plan: Plan, *, dtype: str | None = None) -> LoadedModel:
         plan.source,
         plan.form.name,
         labels=plan.labels,
-        dtype=choose_dtype(dtype or settings.dtype, plan.model_config, device),
+        dtype=choose_dtype(settings.dtype, plan.model_config, device),
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
         pad_token_id=plan.form.tokenizer.pad_token_id,
@@ -163,7 +183,7 @@ def _decided(config: Config, form: TaskForm, data: TaskData, source: ModelSource
     """The config with everything filled in that does not need the model's weights."""
     training, task = config.training, data.task
     defaults = training_defaults(config.adapter.method, training.gradient)
-    custom = task.hub_id is None and config.task.name == "classification"
+    custom = config.task.name == CUSTOM
     columns = {"text": task.text, "text_pair": task.text_pair, "label": task.label} if custom else {}
     return config.model_copy(
         update={
@@ -183,6 +203,7 @@ def _decided(config: Config, form: TaskForm, data: TaskData, source: ModelSource
                 update={
                     "learning_rate": training.learning_rate or defaults.learning_rate,
                     "epochs": training.epochs or defaults.epochs,
+                    "warmup": 0.0 if training.scheduler == "constant" else training.warmup,
                 }
             ),
         }

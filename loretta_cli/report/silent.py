@@ -1,4 +1,4 @@
-"""A reporter that says nothing: for library use, and for every process but the first of a distributed run."""
+"""A reporter that says nothing, for use as a library."""
 
 from __future__ import annotations
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
@@ -17,6 +19,7 @@ from loretta_cli.artifacts.files import explained, new_folder, write_json
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import Config
+from loretta_cli.errors import RunError, TrainingError
 from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.measure.memory import peak_memory_bytes
@@ -25,7 +28,7 @@ from loretta_cli.report import Reporter
 from loretta_cli.report.curves import draw_curves
 from loretta_cli.tasks.encoding import Encoded
 from loretta_cli.training.arguments import training_arguments
-from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
+from loretta_cli.training.callbacks import ADAPTER_FILES, BestAdapterCallback, ReportCallback
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.trainer import AdapterTrainer
 from loretta_cli.tuners.presets import preset_for
@@ -34,7 +37,10 @@ from loretta_cli.tuners.settings import outside_head
 
 @dataclass(frozen=True, slots=True)
 class TrainReport:
-    """What a finished run has to say; the document of ``train --json``."""
+    """What a finished run has to say; the document of ``train --json``.
+
+    ``seconds`` is the training time of this process: of the last part, where a run was resumed.
+    """
 
     run: str
     metrics: Mapping[str, float]
@@ -91,11 +97,26 @@ def train(
         trainer = make_trainer(plan, adapted, rows, run, reporter, log)
         started = time.monotonic()
         if checkpoint is None or not trainer.take_up_ended(checkpoint):
-            try:
-                trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-            finally:
-                reporter.training_ended()
+            _fit(trainer, checkpoint, reporter)
         return _finish(plan, adapted, run, trainer, log, time.monotonic() - started)
+
+
+def _fit(trainer: AdapterTrainer, checkpoint: Path | None, reporter: Reporter) -> None:
+    """Run Trainer's loop.
+
+    Raises:
+        TrainingError: If a GPU has too little memory.
+    """
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"The GPU is out of memory at step {trainer.state.global_step}.",
+            hint="Lower training.batch_size (and raise training.gradient_accumulation), set "
+            "training.gradient_checkpointing=true, or lower data.max_length.",
+        ) from error
+    finally:
+        reporter.training_ended()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,11 +212,13 @@ def _finish(
     """Write the adapter (the best one, which Trainer has loaded) and everything that describes the run."""
     records = log.read()
     best_step = int(trainer.state.best_global_step or trainer.state.global_step)
-    best = next(
-        record
-        for record in reversed(records)
-        if record["split"] == "validation" and record["step"] == best_step
-    )
+    validations = [record for record in records if record["split"] == "validation"]
+    best = next((record for record in reversed(validations) if record["step"] == best_step), None)
+    if best is None:
+        raise RunError(
+            f"{run.metrics_file} has no validation record of step {best_step}, the best one.",
+            hint="The file was changed or cut; start the run anew with --overwrite.",
+        )
     report = TrainReport(
         run=str(run.path),
         metrics={name: float(str(best[name])) for name in (*plan.data.task.metrics, "loss")},
@@ -208,8 +231,11 @@ def _finish(
         peak_memory_bytes=peak_memory_bytes(),
     )
     with new_folder(run.adapter, replace=True) as adapter:
-        adapted.model.save_pretrained(str(adapter))
+        adapted.model.save_pretrained(str(adapter), save_embedding_layers=False)
         (adapter / "README.md").unlink(missing_ok=True)
+        with new_folder(run.best, replace=True) as best_folder:
+            for name in ADAPTER_FILES:
+                shutil.copy2(adapter / name, best_folder / name)
         plan.form.tokenizer.save_pretrained(adapter)
     log.write_csv(run.metrics_table)
     draw_curves(records, run.curves, main_metric=report.main_metric)

@@ -1,8 +1,9 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
-scores), ``_get_train_sampler`` (rows of like length together), ``_save_checkpoint`` (a completeness marker),
-``_load_best_model`` (from where the run lies now).
+scores), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
+asking the hub), ``_save_checkpoint`` (a completeness marker), ``_load_best_model`` (from where the run
+lies now).
 """
 
 from __future__ import annotations
@@ -73,6 +74,11 @@ class AdapterTrainer(Trainer):
         rows = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(row["input_ids"]) for row in rows]
         return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
+
+    def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        # Without the explicit False, PEFT asks the hub at every checkpoint whether the vocabulary grew. No
+        # pickled arguments either: what a run is stands in its config.yaml.
+        self.model.save_pretrained(output_dir, state_dict=state_dict, save_embedding_layers=False)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)

@@ -102,6 +102,12 @@ class TensorTrainConfig(PeftConfig):
             self._save_norms(family)
         if self.task_type == TaskType.SEQ_CLS and family is not None:
             self._settle_head(preset, family, set(module_names))
+        elif self.head is not None:
+            raise ConfigError(
+                f"head={self.head} is set, but heads are known for sequence classification with a known "
+                "model family only.",
+                hint="Leave adapter.head out; name modules to train whole in modules_to_save.",
+            )
 
     def _fill(self, preset: Preset, family: Family | None) -> None:
         self.preset = preset.name

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from peft import LoraConfig, PeftConfig
+from peft import LoraConfig, PeftConfig, TaskType
 
 from loretta_cli.config import AdapterSettings
 from loretta_cli.errors import ConfigError
@@ -59,7 +59,8 @@ def make_peft_config(
     config = method.make(
         {name: value for name, value in given.items() if name in {*method.reads, "task_type"}}, model_type
     )
-    _save_new_modules(config, outside_head(new_modules, model_type))
+    _save_head(config, model_type)
+    _save_new_modules(config, new_modules, model_type)
     return config
 
 
@@ -99,9 +100,22 @@ def outside_head(new_modules: tuple[str, ...], model_type: str | None) -> list[s
     ]
 
 
-def _save_new_modules(config: Any, others: list[str]) -> None:
-    """Have modules that the checkpoint lacks saved without training them (LoRA can only train them)."""
-    if isinstance(config, LoraConfig):
+def _save_head(config: Any, model_type: str | None) -> None:
+    """Have LoRA train and save the whole head of a known family; PEFT knows the usual names only."""
+    family = family_of(model_type)
+    if isinstance(config, LoraConfig) and config.task_type == TaskType.SEQ_CLS and family is not None:
+        config.modules_to_save = list(family.head.modules)
+
+
+def _save_new_modules(config: Any, new_modules: tuple[str, ...], model_type: str | None) -> None:
+    """Have modules that the checkpoint lacks saved with the adapter.
+
+    Those of a classifier of unknown family are its head and train too; others stay as they were drawn, but
+    for LoRA, which can save only what it trains.
+    """
+    others = outside_head(new_modules, model_type)
+    is_unknown_head = config.task_type == TaskType.SEQ_CLS and family_of(model_type) is None
+    if isinstance(config, LoraConfig) or is_unknown_head:
         config.modules_to_save = list(dict.fromkeys([*(config.modules_to_save or ()), *others])) or None
     else:
         config.frozen_modules_to_save = [*(config.frozen_modules_to_save or ()), *others] or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from peft import PeftConfig, PeftModel, get_peft_model
@@ -59,6 +59,21 @@ def check_every_target_matches(targets: object, module_names: Iterable[str], mod
         )
 
 
+def check_layers(layers: int | Sequence[int] | None, count: int | None) -> None:
+    """Refuse ``layers_to_transform`` beyond the last block of the model.
+
+    Raises:
+        TargetModulesError: Naming the indices that do not exist.
+    """
+    asked = [layers] if isinstance(layers, int) else list(layers or ())
+    beyond = [layer for layer in asked if count is not None and layer >= count]
+    if beyond:
+        raise TargetModulesError(
+            f"layers_to_transform names the layers {beyond}, but the last layer of the model is "
+            f"{(count or 0) - 1}."
+        )
+
+
 def missing_targets(model: nn.Module, model_type: str | None) -> TargetModulesError:
     """The error for a model of unknown family when no targets were given."""
     return TargetModulesError(
@@ -75,6 +90,10 @@ def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
     Raises:
         LorettaError: If it does not fit the model; PEFT's complaint where our own checks have none.
     """
+    check_layers(
+        getattr(config, "layers_to_transform", None),
+        getattr(getattr(model, "config", None), "num_hidden_layers", None),
+    )
     try:
         return cast("PeftModel", get_peft_model(cast("PreTrainedModel", model), config))
     except LorettaError:

@@ -13,10 +13,16 @@ from peft.utils import ModulesToSaveWrapper, resolve_quantization_backend
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from loretta_cli.tt import TensorTrain
 from loretta_cli.tuners.config import TensorTrainConfig
 from loretta_cli.tuners.head import install_tt_head, make_heads_dense
 from loretta_cli.tuners.saved_modules import freeze_as_buffers, hold_in_float32, release_float32, thaw
-from loretta_cli.tuners.targets import TargetModulesError, check_every_target_matches, missing_targets
+from loretta_cli.tuners.targets import (
+    TargetModulesError,
+    check_every_target_matches,
+    check_layers,
+    missing_targets,
+)
 
 
 class TensorTrainTuner(BaseTuner):
@@ -28,6 +34,7 @@ class TensorTrainTuner(BaseTuner):
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
         config = cast("TensorTrainConfig", peft_config)
         config.complete(model_config, (name for name, _ in self.model.named_modules()))
+        check_layers(config.layers_to_transform, model_config.get("num_hidden_layers"))
         if config.target_modules is None:
             raise missing_targets(self.model, model_config.get("model_type"))
         for name in config.frozen_modules_to_save or ():
@@ -50,6 +57,18 @@ class TensorTrainTuner(BaseTuner):
                     freeze_as_buffers(module)
                 elif _lies_at_or_under(frozen, name):
                     freeze_as_buffers(module.get_submodule(frozen.removeprefix(f"{name}.")))
+        self._check_mode_shapes(config)
+
+    def _check_mode_shapes(self, config: TensorTrainConfig) -> None:
+        """Refuse modes for a size of matrix that the adapter does not have."""
+        trains = [module.shape for module in self.model.modules() if isinstance(module, TensorTrain)]
+        sizes = {f"{shape.in_features}x{shape.out_features}" for shape in trains}
+        unused = sorted(set(config.mode_shapes or ()) - sizes)
+        if unused:
+            raise TargetModulesError(
+                f"mode_shapes has modes for {', '.join(unused)}, but no train of the adapter has that size.",
+                hint=f"Sizes of this adapter, in x out: {', '.join(sorted(sizes))}.",
+            )
 
     def _saved_modules(self, adapter_name: str) -> list[tuple[str, nn.Module]]:
         """Name of the original module and the copy of it that belongs to the adapter."""

@@ -111,7 +111,7 @@ MISTAKES = {
         ("--method", "lora", "--set", "adapter.target_modules=[quary]"), ("quary",)
     ),
     "adapter: layer that is not there": Bad(
-        ("--set", "adapter.layers_to_transform=[9]"), ("adapter.layers_to_transform=[9]",)
+        ("--set", "adapter.layers_to_transform=[0, 9]"), ("layers_to_transform", "[9]", "last layer")
     ),
     "adapter: modes of another size": Bad(
         ("--set", "adapter.mode_shapes={32x8: [8, 8, 8]}"), ("multiply to 512", "32 x 8 = 256")

@@ -108,3 +108,23 @@ def test_a_merged_model_is_evaluated_as_a_model(
     (run,) = loretta("eval", rep_run.path, "--json").document["results"]
 
     assert merged["metrics"] == pytest.approx(run["metrics"], abs=1e-5)
+
+
+def test_a_merged_classifier_keeps_its_own_order_of_labels(workplace: Workplace, tmp_path: Path) -> None:
+    lines = [f"{sentence(number)[0]},{('neg', 'pos')[sentence(number)[1]]}" for number in range(40)]
+    data = tmp_path / "reviews.csv"
+    data.write_text("\n".join(["text,label", *lines]) + "\n", encoding="utf-8")
+    source = ("--model", workplace.encoder, "--task", "classification", "--data", data)
+    settings = ("data.labels=[pos, neg]", "training.max_steps=4", "training.learning_rate=0.02")
+    flags = [part for setting in settings for part in ("--set", setting)]
+    assert loretta("train", *source, *flags, "--output", tmp_path / "run").exit_code == 0
+    assert loretta("merge", tmp_path / "run", "--output", tmp_path / "merged").exit_code == 0
+
+    (of_run,) = loretta("eval", tmp_path / "run", "--data", data, "--json").document["results"]
+    merged = ("eval", "--model", tmp_path / "merged", "--task", "classification", "--data", data, "--json")
+    (of_model,) = loretta(*merged).document["results"]
+
+    assert of_model["rows"] == of_run["rows"] == 40
+    assert of_model["metrics"] == pytest.approx(of_run["metrics"], abs=1e-5), (
+        "as does the loss, label by label"
+    )

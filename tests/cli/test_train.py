@@ -117,6 +117,67 @@ def test_an_existing_run_is_refused_with_both_choices(rep_run: FinishedRun, work
     assert _fingerprint(rep_run.path) == before
 
 
+def test_overwrite_leaves_a_folder_alone_that_only_has_a_config_of_its_own(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "config.yaml").write_text("site: mine\n", encoding="utf-8")
+
+    outcome = loretta(*sentence_task(workplace), "--output", project, "--overwrite")
+
+    assert outcome.exit_code == 2
+    assert "--overwrite replaces runs only" in outcome.stderr
+    assert [file.name for file in project.iterdir()] == ["config.yaml"]
+
+
+def test_a_launcher_of_several_processes_is_refused(
+    workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+
+    outcome = loretta(*sentence_task(workplace), "--output", tmp_path / "run")
+
+    assert outcome.exit_code == 2
+    assert "several processes" in outcome.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_saving_asks_no_hub(workplace: Workplace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import peft.utils.save_and_load as saving
+
+    def asked(*args: object, **options: object) -> bool:
+        raise AssertionError("the hub was asked")
+
+    monkeypatch.setattr(saving, "check_file_exists_on_hf_hub", asked)
+
+    outcome = loretta(
+        *sentence_task(workplace), "--output", tmp_path / "run", "--set", "training.max_steps=2"
+    )
+
+    assert outcome.exit_code == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("origin", ["recipe", "run"])
+def test_a_file_cannot_switch_on_code_of_strangers(
+    origin: str, rep_run: FinishedRun, copied: Callable[[FinishedRun], Path], tmp_path: Path
+) -> None:
+    if origin == "recipe":
+        recipe = tmp_path / "evil.yaml"
+        recipe.write_text("model: {name: x, trust_remote_code: true}\ntask: {name: sst2}\n", encoding="utf-8")
+        outcome = loretta("train", recipe, "--dry-run")
+    else:
+        run = copied(rep_run)
+        config = (run / "config.yaml").read_text(encoding="utf-8")
+        changed = config.replace("trust_remote_code: false", "trust_remote_code: true")
+        assert changed != config
+        (run / "config.yaml").write_text(changed, encoding="utf-8")
+        outcome = loretta("eval", run)
+
+    assert outcome.exit_code == 2
+    assert "--trust-remote-code" in outcome.stderr
+
+
 def test_overwrite_starts_a_run_anew(
     rep_run: FinishedRun, workplace: Workplace, copied: Callable[[FinishedRun], Path]
 ) -> None:
@@ -128,7 +189,7 @@ def test_overwrite_starts_a_run_anew(
     )
 
     assert outcome.exit_code == 0, outcome.stderr
-    assert not (run / "left-over.txt").exists()
+    assert (run / "left-over.txt").read_text(encoding="utf-8") == "old", "only a run's own files are removed"
     assert not (run / "checkpoints" / "checkpoint-6").exists()
     assert {record["step"] for record in metric_records(run)} == {1, 3}
 

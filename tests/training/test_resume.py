@@ -148,6 +148,9 @@ CASES = {
     "adp": Case(method="adp"),
     "rep, three labels of the user's own": Case(custom=True),
     "rep, prompt": Case(model="decoder"),
+    # Its adapters before gate and up must come back on that side.
+    "adp, prompt": Case(method="adp", model="decoder"),
+    "adp, placed in the mlp": Case(method="adp", extra=("adapter.placement=mlp",)),
     "adp, two batches a step": Case(method="adp", extra=("training.gradient_accumulation=2",)),
     "rep, cosine and adafactor": Case(extra=("training.scheduler=cosine", "training.optimizer=adafactor")),
     "adp, gradient checkpointing": Case(method="adp", extra=("training.gradient_checkpointing=true",)),

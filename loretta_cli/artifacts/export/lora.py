@@ -108,7 +108,7 @@ def write_lora(model: PeftModel, base: nn.Module, folder: Path) -> int:
     with torch.no_grad():
         _copy_factors(lora, factors)
         _copy_saved_modules(model, lora, adapter)
-    lora.save_pretrained(str(folder))
+    lora.save_pretrained(str(folder), save_embedding_layers=False)
     (folder / "README.md").unlink(missing_ok=True)
     return rank
 

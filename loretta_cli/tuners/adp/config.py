@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import cast, get_args
 
 from loretta_cli.errors import ConfigError
-from loretta_cli.models.families import Family, Placement
+from loretta_cli.models.families import AdapterSites, Family, Placement
 from loretta_cli.tuners.config import TensorTrainConfig
 from loretta_cli.tuners.peft_types import LorettaPeftType
 from loretta_cli.tuners.presets import Method, Preset
@@ -60,9 +60,16 @@ class LorettaAdpConfig(TensorTrainConfig):
                 setattr(self, name, getattr(preset, name))
         if self.alpha is None and self.bottleneck is not None:
             self.alpha = preset.alpha * self.bottleneck / preset.bottleneck
-        if self.target_modules is None and family is not None:
-            sites = family.sites[cast("Placement", self.placement)]
+        if family is not None:
+            self._take_sites(family.sites[cast("Placement", self.placement)])
+
+    def _take_sites(self, sites: AdapterSites) -> None:
+        """Fill the targets from a placement; those given keep the side that the placement gives them."""
+        if self.target_modules is None:
             self.target_modules = {*sites.output, *sites.input}
-            self.input_modules = list(sites.input)
             if sites.exclude and self.exclude_modules is None:
                 self.exclude_modules = set(sites.exclude)
+        if self.input_modules is None:
+            targets = self.target_modules
+            named = not isinstance(targets, str)
+            self.input_modules = [name for name in sites.input if not named or name in targets]

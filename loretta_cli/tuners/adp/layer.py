@@ -14,8 +14,8 @@ from loretta_cli.tt import TensorTrainLinear
 from loretta_cli.tuners.adp.config import LorettaAdpConfig
 
 MERGE_REFUSAL = (
-    "A LoRETTA_adp adapter cannot be merged: it has a nonlinearity between its projections, so no weight "
-    "of the base model can hold it. Serve the base model with the adapter, or train with rep, which merges."
+    "An adp adapter cannot be merged: it has a nonlinearity between its projections, so no weight of the "
+    "base model can hold it."
 )
 
 

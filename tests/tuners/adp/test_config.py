@@ -37,7 +37,10 @@ def test_noise_reduction_is_refused_with_where_it_belongs() -> None:
     assert "rep" in caught.value.hint
 
 
-def test_targets_of_the_user_have_the_adapter_on_their_output() -> None:
-    config = adapted("llama", "adp", target_modules=["gate_proj"]).peft_config["default"]
-    assert config.target_modules == {"gate_proj"}
-    assert config.input_modules is None
+def test_targets_of_the_user_keep_the_side_that_the_placement_gives_them() -> None:
+    config = adapted("llama", "adp", target_modules=["gate_proj", "o_proj"]).peft_config["default"]
+    assert config.target_modules == {"gate_proj", "o_proj"}
+    assert config.input_modules == ["gate_proj"]
+
+    chosen = adapted("llama", "adp", target_modules=["gate_proj"], input_modules=[]).peft_config["default"]
+    assert chosen.input_modules == []
