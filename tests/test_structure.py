@@ -20,17 +20,19 @@ LONGEST_FILE = 400
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "registry": {"errors"},
-    "report": {"errors"},
+    "replacing": set(),
+    "report": {"errors", "replacing"},
     "methods": {"errors", "registry"},
     "tt": {"errors"},
-    "config": {"errors", "registry"},
+    "config": {"errors", "registry", "replacing"},
     "models": {"errors", "registry"},
     "tasks": {"config", "errors", "models", "registry"},
     "tuners": {"config", "errors", "models", "registry", "tt"},
     "measure": {"config", "models", "tt", "tuners"},
     "planning": {"config", "errors", "measure", "methods", "models", "tasks", "tuners"},
     "artifacts": {
-        *("config", "errors", "models", "package", "planning", "registry", "report", "tasks", "tuners"),
+        *("config", "errors", "models", "package", "planning", "registry", "replacing"),
+        *("report", "tasks", "tuners"),
     },
     "evaluation": {"artifacts", "config", "errors", "models", "planning", "tasks"},
     "training": {

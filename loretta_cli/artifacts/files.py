@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from loretta_cli.errors import LorettaError, OutputError
+from loretta_cli.replacing import replacing
 
 NEXT_TO_NOTHING = 64 * 1024
 """Bytes: with less than this free, a file system counts as full."""
@@ -126,10 +127,8 @@ def _is_full(target: Path) -> bool:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name, then rename it."""
-    with explained(path):
-        temporary = path.with_name(f".{path.name}.new")
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+    with explained(path), replacing(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any) -> None:

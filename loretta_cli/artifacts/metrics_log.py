@@ -1,6 +1,6 @@
 """The log of a run's numbers, ``metrics.jsonl``: one JSON object a line; a crash costs at most the last.
 
-Each line holds ``step``, ``split`` and values. Imports only :mod:`errors`.
+Each line holds ``step``, ``split`` and values. Imports only :mod:`errors` and :mod:`replacing`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,14 @@ from __future__ import annotations
 import csv
 import json
 import math
-import os
-from contextlib import contextmanager
 from numbers import Integral
-from typing import TYPE_CHECKING, SupportsFloat, TextIO
+from typing import TYPE_CHECKING, SupportsFloat
 
 from loretta_cli.errors import RunError
+from loretta_cli.replacing import replacing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -99,7 +98,7 @@ class MetricsLog:
         """
         records = self.read()
         columns = dict.fromkeys(["step", "split", *(name for record in records for name in record)])
-        with _replacing(path) as file:
+        with replacing(path) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, fieldnames=list(columns), lineterminator="\n")
             writer.writeheader()
             writer.writerows(records)
@@ -114,7 +113,7 @@ class MetricsLog:
 
     def _rewrite(self, records: list[dict[str, object]]) -> None:
         """Replace the file by these records."""
-        with _replacing(self.path) as file:
+        with replacing(self.path) as unfinished, unfinished.open("w", encoding="utf-8") as file:
             file.writelines(json.dumps(record) + "\n" for record in records)
         self._is_whole = True
 
@@ -143,17 +142,3 @@ def _json_number(value: SupportsFloat) -> int | float | None:
         return int(value)
     number = float(value)
     return number if math.isfinite(number) else None
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
-    """Open a text file to write that takes the place of ``path`` when it is complete."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with unfinished.open("w", encoding="utf-8", newline="") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)

@@ -20,6 +20,7 @@ from loretta_cli.config.schema import Config, section_keys, setting_fields
 from loretta_cli.config.wording import shown, takes_text
 from loretta_cli.config.yaml_files import parse_yaml, read_mapping
 from loretta_cli.errors import ConfigError, OutputError
+from loretta_cli.replacing import replacing
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -166,12 +167,10 @@ def write_config(config: Config, path: Path) -> None:
         OutputError: If it cannot be written.
     """
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=100)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        unfinished.write_text(text, encoding="utf-8", newline="\n")
-        unfinished.replace(path)
+        with replacing(path) as unfinished:
+            unfinished.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
-        unfinished.unlink(missing_ok=True)
         raise OutputError(
             f"The config cannot be written to {path}: {error.strerror or error}.",
             hint="Check that the folder exists and that you may write to it.",

@@ -2,7 +2,7 @@
 
 Results go to stdout; progress, notes, warnings and errors go to stderr. The rest of the library talks
 to a :class:`Reporter` and never prints. Importing this package loads neither rich nor matplotlib.
-May import :mod:`errors` only.
+May import :mod:`errors` and :mod:`replacing` only.
 """
 
 from __future__ import annotations

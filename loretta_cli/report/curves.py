@@ -1,15 +1,16 @@
 """The picture of a run: loss, main metric and learning rate over the steps, as one PNG file.
 
 matplotlib is imported inside the drawing function only, without pyplot and its global state. Imports
-nothing of ours.
+only :mod:`replacing`.
 """
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from loretta_cli.replacing import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -169,9 +170,5 @@ def _finish(axes: Axes, title: str) -> None:
 
 def _write(canvas: FigureCanvasAgg, path: Path) -> None:
     """Write the figure beside ``path`` and move it there, so that a viewer never sees half a file."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
+    with replacing(path) as unfinished:
         canvas.print_figure(unfinished, format="png")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
