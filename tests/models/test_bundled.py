@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loretta_cli.measure.parameters import count_base
-from loretta_cli.models.bundled import ARCHITECTURES, find_architecture
+from loretta_cli.models.bundled import ARCHITECTURES, find_architecture, nearest_architecture
 from loretta_cli.models.families import family_of
 from loretta_cli.models.loading import architecture_config, default_form, empty_model
 from loretta_cli.models.source import find_model
@@ -57,3 +57,9 @@ def test_a_model_has_the_published_size_and_a_family(name: str) -> None:
         # The classifier of transformers has no pooler in its body.
         expected -= config.hidden_size * config.hidden_size + config.hidden_size
     assert count_base(body) == expected
+
+
+def test_a_misspelt_name_finds_the_nearest_full_one() -> None:
+    assert nearest_architecture("llama2-7b") == "meta-llama/Llama-2-7b-hf"
+    assert nearest_architecture("debertabase") == "microsoft/deberta-base"
+    assert nearest_architecture("something-else-altogether") is None
