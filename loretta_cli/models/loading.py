@@ -192,9 +192,11 @@ def to_device(model: nn.Module) -> nn.Module:
 
 
 def choose_dtype(asked: str, config: Any, device: torch.device) -> torch.dtype:
-    """The dtype of the base weights: as asked; ``auto`` is fp32 on a CPU and for fp32 checkpoints, and
-    bf16 (fp16 where there is no bf16) on a GPU for half-precision checkpoints.
-    """  # noqa: D205
+    """The dtype of the base weights.
+
+    As asked; ``auto`` is fp32 on a CPU and for fp32 checkpoints, and bf16 (fp16 where there is no bf16) on a
+    GPU for half-precision checkpoints.
+    """
     if asked != "auto":
         return cast("torch.dtype", getattr(torch, asked))
     stored = getattr(config, "dtype", None)

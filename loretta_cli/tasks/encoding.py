@@ -156,9 +156,12 @@ class PromptCollator:
     pad_token_id: int
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-        """``input_ids`` and ``attention_mask`` ``(rows, length)``, ``labels`` ``(batch,)``, and either
-        ``option_tokens`` ``(batch, options)`` or ``option_lengths`` ``(batch, options)``.
-        """  # noqa: D205
+        """Make a batch.
+
+        Returns:
+            ``input_ids`` and ``attention_mask`` ``(rows, length)``, ``labels`` ``(batch,)``, and either
+            ``option_tokens`` ``(batch, options)`` or ``option_lengths`` ``(batch, options)``.
+        """
         single = all(len(option) == 1 for row in rows for option in row["options"])
         if single:
             texts = [row["input_ids"] for row in rows]

@@ -95,9 +95,11 @@ class ReportCallback(TrainerCallback):
 
 
 def _log_what_is_saved(control: TrainerControl) -> None:
-    """Log before every checkpoint: the loss summed up since the last log is not saved, so that a resumed
-    run would log another mean, and a loss that is not a number would be saved.
-    """  # noqa: D205
+    """Log before every checkpoint.
+
+    The loss summed up since the last log is not saved: a resumed run would log another mean, and a loss that
+    is not a number would be saved.
+    """
     control.should_log = control.should_log or control.should_save
 
 
