@@ -103,8 +103,8 @@ def choose_preset(
             return _paper(method, family, hidden_size, "the paper has this model")
         return _standard(method, family, "the paper does not have this model")
     if asked == "paper":
-        return _paper(method, family, hidden_size, "asked for")
-    preset = _standard(method, family, "asked for")
+        return _paper(method, family, hidden_size, "as set")
+    preset = _standard(method, family, "as set")
     return preset if asked == "standard" else replace(preset, name="lean", adapter_bias=False)
 
 
