@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from loretta_cli.models.outline import Form, OutlineFunction
+
 Placement = Literal["sublayer", "mlp"]
-Form = Literal["classification", "prompt"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Family:
         paper_placement: The placement of the paper's own runs.
         norms: Normalisation layers, which the ``paper`` preset trains.
         head: The classification head.
+        outline: The modules of its models, for counting without building them.
     """
 
     name: str
@@ -66,3 +68,4 @@ class Family:
     paper_placement: Placement
     norms: tuple[str, ...]
     head: Head
+    outline: OutlineFunction
