@@ -12,88 +12,44 @@ from typing import Any
 import torch
 from torch import nn
 
-VOCABULARY = 99
-HIDDEN = 48
-LAYERS = 2
-LABELS = 3
+from tests.tiny_decoders import DECODERS
+from tests.tiny_encoders import ENCODERS
+from tests.tiny_family import HIDDEN, LABELS, LAYERS, VOCABULARY
+
+__all__ = ["HIDDEN", "LABELS", "LAYERS", "VOCABULARY"]
+
 KEY_VALUE = 24
 """Width of llama's keys and values: two of four heads."""
 
+TINY = {**ENCODERS, **DECODERS}
 FAMILIES = ("bert", "roberta", "deberta", "llama", "llama-classifier")
-HEAD_PREFIXES = {
-    "bert": ("classifier",),
-    "roberta": ("classifier",),
-    "deberta": ("pooler", "classifier"),
-    "llama": (),
-    "llama-classifier": ("score",),
-}
+"""The families of the papers: what is checked for every preset is checked for these."""
+OTHERS = tuple(sorted(set(TINY) - {*FAMILIES, "gpt2"}))
+"""All other families: checked with the presets ``paper`` and ``standard``."""
+HEAD_PREFIXES = {name: family.head for name, family in TINY.items()}
 """Modules that a base checkpoint lacks, so that every process draws them anew."""
-
-TASK_TYPES = dict.fromkeys(FAMILIES, "SEQ_CLS") | {"llama": "CAUSAL_LM"}
+TASK_TYPES = {name: family.task_type for name, family in TINY.items()}
 
 
 def tiny_config(family: str, **changes: Any) -> Any:
-    """The transformers config of a family, or of ``gpt2``."""
-    import transformers as hf
+    """The transformers config of a tiny model."""
+    import transformers
 
-    encoder = {
-        "vocab_size": VOCABULARY,
-        "hidden_size": HIDDEN,
-        "num_hidden_layers": LAYERS,
-        "num_attention_heads": 4,
-        "intermediate_size": 2 * HIDDEN,
-        "max_position_embeddings": 40,
-        "num_labels": LABELS,
-        "pad_token_id": 0,
-        "initializer_range": 0.2,
-    }
-    if family == "bert":
-        return hf.BertConfig(**encoder | changes)
-    if family == "roberta":
-        return hf.RobertaConfig(**encoder | {"pad_token_id": 1} | changes)
-    if family == "deberta":
-        relative = {"relative_attention": True, "pos_att_type": "c2p|p2c", "type_vocab_size": 0}
-        return hf.DebertaConfig(**encoder | relative | changes)
-    if family in ("llama", "llama-classifier"):
-        return hf.LlamaConfig(
-            **encoder | {"num_key_value_heads": 2, "bos_token_id": 1, "eos_token_id": 2} | changes
-        )
-    if family == "gpt2":
-        return hf.GPT2Config(
-            **{
-                "vocab_size": VOCABULARY,
-                "n_embd": HIDDEN,
-                "n_layer": LAYERS,
-                "n_head": 4,
-                "n_positions": 40,
-                "initializer_range": 0.2,
-                "bos_token_id": 1,
-                "eos_token_id": 2,
-            }
-            | changes
-        )
-    raise ValueError(family)
+    return getattr(transformers, TINY[family].config)(**{**TINY[family].settings, **changes})
 
 
 def model_class(family: str) -> Any:
     """The transformers class that a tiny model of the family has."""
-    import transformers as hf
+    import transformers
 
-    return {
-        "bert": hf.BertForSequenceClassification,
-        "roberta": hf.RobertaForSequenceClassification,
-        "deberta": hf.DebertaForSequenceClassification,
-        "llama": hf.LlamaForCausalLM,
-        "llama-classifier": hf.LlamaForSequenceClassification,
-        "gpt2": hf.GPT2LMHeadModel,
-    }[family]
+    return getattr(transformers, TINY[family].model)
 
 
 def tiny_model(family: str, *, seed: int = 0, dtype: torch.dtype = torch.float32, **changes: Any) -> Any:
     """A random model in eval mode, the same for the same seed.
 
     Args:
-        family: One of :data:`FAMILIES`, or ``gpt2``.
+        family: A name in :data:`TINY`.
         seed: Of the weights.
         dtype: Of the weights.
         changes: Config values that differ from the tiny ones.
@@ -124,7 +80,7 @@ def token_batch(*, rows: int = 2, length: int = 7, seed: int = 0) -> dict[str, t
 def labelled_batch(family: str, *, rows: int = 4, seed: int = 0) -> dict[str, torch.Tensor]:
     """A batch with labels: classes for a classifier, the tokens themselves for a language model."""
     batch = token_batch(rows=rows, seed=seed)
-    is_classifier = family in FAMILIES and family != "llama"
+    is_classifier = TASK_TYPES[family] == "SEQ_CLS"
     batch["labels"] = torch.arange(rows) % LABELS if is_classifier else batch["input_ids"].clone()
     return batch
 

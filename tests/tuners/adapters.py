@@ -11,11 +11,14 @@ import torch
 from safetensors.torch import load_file
 
 from loretta_cli.tuners import LorettaAdpConfig, LorettaRepConfig
-from tests.tiny_models import FAMILIES, TASK_TYPES, labelled_batch, tiny_model, token_batch
+from tests.tiny_models import FAMILIES, OTHERS, TASK_TYPES, labelled_batch, tiny_model, token_batch
 
 CONFIGS: dict[str, Any] = {"adp": LorettaAdpConfig, "rep": LorettaRepConfig}
 PRESETS = ("paper", "standard", "lean")
-CASES = list(itertools.product(FAMILIES, CONFIGS, PRESETS))
+CASES = [
+    *itertools.product(FAMILIES, CONFIGS, PRESETS),
+    *itertools.product(OTHERS, CONFIGS, ("paper", "standard")),
+]
 """(family, method, preset)."""
 
 

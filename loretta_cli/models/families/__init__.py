@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from loretta_cli.models.families.base import AdapterSites, Family, Form, Head, Placement
+from loretta_cli.models.families.base import AdapterSites, Family, Head, Placement
+from loretta_cli.models.outline import Form
 from loretta_cli.registry import Registry
 
 FAMILIES: Registry[Family] = Registry(

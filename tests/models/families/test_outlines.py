@@ -14,7 +14,7 @@ from tests.tiny_models import FAMILIES, LABELS, TASK_TYPES, tiny_model
 
 
 def modules_with_parameters(model: Any) -> dict[str, int]:
-    """Name to numbers of every module that has parameters of its own; a tied matrix counts where it is first."""
+    """Name to numbers of every module with parameters of its own; a tied matrix counts where it is first."""
     found: dict[str, int] = {}
     for full, parameter in model.named_parameters():
         owner = full.rpartition(".")[0]
