@@ -23,12 +23,13 @@ ALLOWED: dict[str, set[str]] = {
     "replacing": set(),
     "report": {"errors", "replacing"},
     "methods": {"errors", "registry"},
+    "presets": {"errors", "models", "registry"},
     "tt": {"errors"},
     "config": {"errors", "registry", "replacing"},
     "models": {"errors", "registry"},
     "tasks": {"config", "errors", "models", "registry"},
-    "tuners": {"config", "errors", "models", "registry", "tt"},
-    "measure": {"config", "models", "tt", "tuners"},
+    "tuners": {"config", "errors", "models", "presets", "registry", "tt"},
+    "measure": {"config", "errors", "methods", "models", "presets", "registry", "tt", "tuners"},
     "planning": {"config", "errors", "measure", "methods", "models", "tasks", "tuners"},
     "artifacts": {
         *("config", "errors", "models", "package", "planning", "registry", "replacing"),
@@ -37,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "evaluation": {"artifacts", "config", "errors", "models", "planning", "tasks"},
     "training": {
         *("artifacts", "config", "errors", "evaluation", "measure", "planning", "registry", "report"),
-        *("tasks", "tuners"),
+        *("presets", "tasks", "tuners"),
     },
     "cli": {
         *("artifacts", "config", "errors", "evaluation", "measure", "methods", "package", "planning"),

@@ -11,7 +11,7 @@ from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCou
 from loretta_cli.models.families import Form
 from loretta_cli.models.loading import architecture_config, choose_form, empty_model
 from loretta_cli.models.source import find_model
-from loretta_cli.tuners.presets import preset_for
+from loretta_cli.presets import preset_for
 from loretta_cli.tuners.settings import make_peft_config
 from loretta_cli.tuners.targets import insert_adapter
 

@@ -24,6 +24,7 @@ from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
+from loretta_cli.presets import preset_for
 from loretta_cli.report import Reporter
 from loretta_cli.report.curves import draw_curves
 from loretta_cli.tasks.encoding import Encoded
@@ -31,7 +32,6 @@ from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import ADAPTER_FILES, BestAdapterCallback, ReportCallback
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.trainer import AdapterTrainer
-from loretta_cli.tuners.presets import preset_for
 from loretta_cli.tuners.settings import outside_head
 
 

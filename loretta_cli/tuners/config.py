@@ -10,9 +10,9 @@ from peft import PeftConfig, TaskType
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Family, family_of
+from loretta_cli.presets import HeadKind, Method, Preset, preset_for
 from loretta_cli.tt import ModeShape, choose_mode_shape
 from loretta_cli.tuners.head import check_head, frozen_head_modules
-from loretta_cli.tuners.presets import HeadKind, Method, Preset, preset_for
 
 
 @dataclass

@@ -13,8 +13,8 @@ from torch import nn
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Head
+from loretta_cli.presets import HeadKind
 from loretta_cli.tt import ModeShape, TensorTrainLinear
-from loretta_cli.tuners.presets import HeadKind
 
 
 def frozen_head_modules(head: Head, kind: HeadKind, *, train_output: bool) -> list[str]:

@@ -7,9 +7,9 @@ from typing import cast, get_args
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import AdapterSites, Family, Placement
+from loretta_cli.presets import Method, Preset
 from loretta_cli.tuners.config import TensorTrainConfig
 from loretta_cli.tuners.peft_types import LorettaPeftType
-from loretta_cli.tuners.presets import Method, Preset
 
 ACTIVATIONS = ("relu", "gelu", "silu", "tanh")
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Family
+from loretta_cli.presets import Method, Preset
 from loretta_cli.tuners.config import TensorTrainConfig
 from loretta_cli.tuners.peft_types import LorettaPeftType
-from loretta_cli.tuners.presets import Method, Preset
 
 
 @dataclass

@@ -6,7 +6,7 @@ import pytest
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import FAMILIES, Family
-from loretta_cli.tuners.presets import PAPER_MODELS, Method, Preset, choose_preset
+from loretta_cli.presets import PAPER_MODELS, Method, Preset, choose_preset
 
 
 def preset(
