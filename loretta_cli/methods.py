@@ -16,8 +16,18 @@ METHODS = {
     "lora": "PEFT's LoRA, for comparison",
     "rep": "tensor-train reparameterised updates of weights; they merge (LoRETTA_rep)",
 }
-COUNTED_ONLY = {"full": "every weight of the model"}
+COUNTED_ONLY = {
+    "adapters": "dense bottleneck adapters at the places of adp",
+    "bitfit": "every bias",
+    "full": "every weight of the model",
+    "ia3": "vectors on keys, values and the inner FFN activation",
+    "prefix": "keys and values of virtual tokens in every block",
+    "prompt": "embeddings of virtual tokens",
+    "vera": "vectors on shared random matrices",
+}
 """Further names that ``count-params`` takes."""
+COMPARED = ("lora", "vera", "ia3", "adapters", "prefix", "prompt", "bitfit", "full")
+"""What ``count-params --compare`` shows beside adp and rep."""
 
 
 @dataclass(frozen=True, slots=True)

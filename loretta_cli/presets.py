@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from loretta_cli.errors import ConfigError
-from loretta_cli.models.families import Family, Placement, family_of
+from loretta_cli.models.dimensions import hidden_size, num_layers
+from loretta_cli.models.families import Family, Head, Placement, family_of
 from loretta_cli.registry import suggest
 
 Method = Literal["adp", "rep"]
@@ -70,8 +71,8 @@ def preset_for(method: Method, asked: str, model_config: Mapping[str, Any]) -> P
         method,
         asked,
         family=family_of(model_config.get("model_type")),
-        hidden_size=model_config.get("hidden_size"),
-        num_layers=model_config.get("num_hidden_layers"),
+        hidden_size=hidden_size(model_config),
+        num_layers=num_layers(model_config),
     )
 
 
@@ -115,7 +116,8 @@ def _paper(method: Method, family: Family | None, hidden_size: int | None, reaso
             "The preset 'paper' is defined for the model families of the paper only.",
             hint="Use --preset standard with --set adapter.target_modules=[...].",
         )
-    base = replace(_standard(method, family, reason), name="paper", train_norms=True)
+    head: HeadKind = "tt" if family.head.dense else "dense"
+    base = replace(_standard(method, family, reason), name="paper", train_norms=True, head=head)
     if family.form == "prompt":
         rank = 5 if method == "adp" and (hidden_size or 0) <= 4096 else 8
         bottleneck = 64 if method == "adp" else 16
@@ -125,7 +127,6 @@ def _paper(method: Method, family: Family | None, hidden_size: int | None, reaso
         )
     return replace(
         base,
-        head="tt" if family.head.dense else "dense",
         # The published DeBERTa rep count leaves the output layer out: it was never trained.
         train_output=not (method == "rep" and family.name == "deberta"),
     )
@@ -152,3 +153,13 @@ def _standard(method: Method, family: Family | None, reason: str) -> Preset:
 def _alpha(method: Method, bottleneck: int) -> float:
     """Scale 1 for adp (the paper has none), 2 for rep (the reference code's 16 / 8)."""
     return float(bottleneck if method == "adp" else 2 * bottleneck)
+
+
+def frozen_head_modules(head: Head, kind: HeadKind, *, train_output: bool) -> list[str]:
+    """The head modules that are saved but not trained."""
+    if kind == "frozen":
+        return list(head.modules)
+    if kind == "tt":
+        return [] if train_output else [head.output]
+    owner = head.output.split(".")[0]
+    return [module for module in head.modules if module != owner]

@@ -12,7 +12,15 @@ from typing import Any
 
 import torch
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
-from transformers import BertConfig, BertModel, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+from transformers import (
+    BertConfig,
+    BertModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+    T5Config,
+    T5ForConditionalGeneration,
+)
 
 POSITIONS = 128
 HIDDEN = 32
@@ -39,13 +47,14 @@ SENTENCES = (
 """What the decoder's tokenizer is trained on; any other text is spelled in bytes or short pieces."""
 
 
-def save_tiny_encoder(folder: Path, *, num_labels: int = 2, seed: int = 0) -> Path:
+def save_tiny_encoder(folder: Path, *, num_labels: int = 2, seed: int = 0, hidden: int = HIDDEN) -> Path:
     """Write a BERT of two blocks without a classification head, as base checkpoints are.
 
     Args:
         folder: Where to; made if it is missing.
         num_labels: Said in its config.
         seed: Of the weights.
+        hidden: Its width.
 
     Returns:
         The folder.
@@ -53,10 +62,10 @@ def save_tiny_encoder(folder: Path, *, num_labels: int = 2, seed: int = 0) -> Pa
     tokenizer = encoder_tokenizer()
     config = BertConfig(
         vocab_size=len(tokenizer),
-        hidden_size=HIDDEN,
+        hidden_size=hidden,
         num_hidden_layers=2,
         num_attention_heads=4,
-        intermediate_size=2 * HIDDEN,
+        intermediate_size=2 * hidden,
         max_position_embeddings=POSITIONS,
         num_labels=num_labels,
         initializer_range=0.2,
@@ -65,8 +74,36 @@ def save_tiny_encoder(folder: Path, *, num_labels: int = 2, seed: int = 0) -> Pa
     return _save(BertModel, config, tokenizer, folder, seed)
 
 
-def save_tiny_decoder(folder: Path, *, seed: int = 0) -> Path:
+def save_tiny_decoder(folder: Path, *, seed: int = 0, hidden: int = HIDDEN) -> Path:
     """Write a LLaMA of two blocks with its language-model head.
+
+    Args:
+        folder: Where to; made if it is missing.
+        seed: Of the weights.
+        hidden: Its width.
+
+    Returns:
+        The folder.
+    """
+    tokenizer = decoder_tokenizer()
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=hidden,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        intermediate_size=2 * hidden,
+        max_position_embeddings=POSITIONS,
+        initializer_range=0.2,
+        bos_token_id=tokenizer.bos_token_id,
+        eos_token_id=tokenizer.eos_token_id,
+        pad_token_id=tokenizer.pad_token_id,
+    )
+    return _save(LlamaForCausalLM, config, tokenizer, folder, seed)
+
+
+def save_tiny_encoder_decoder(folder: Path, *, seed: int = 0) -> Path:
+    """Write a T5 of two blocks in the encoder and two in the decoder.
 
     Args:
         folder: Where to; made if it is missing.
@@ -75,21 +112,19 @@ def save_tiny_decoder(folder: Path, *, seed: int = 0) -> Path:
     Returns:
         The folder.
     """
-    tokenizer = decoder_tokenizer()
-    config = LlamaConfig(
+    tokenizer = encoder_decoder_tokenizer()
+    config = T5Config(
         vocab_size=len(tokenizer),
-        hidden_size=HIDDEN,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        intermediate_size=2 * HIDDEN,
-        max_position_embeddings=POSITIONS,
-        initializer_range=0.2,
-        bos_token_id=tokenizer.bos_token_id,
+        d_model=HIDDEN,
+        d_kv=HIDDEN // 4,
+        d_ff=2 * HIDDEN,
+        num_layers=2,
+        num_heads=4,
         eos_token_id=tokenizer.eos_token_id,
         pad_token_id=tokenizer.pad_token_id,
+        decoder_start_token_id=tokenizer.pad_token_id,
     )
-    return _save(LlamaForCausalLM, config, tokenizer, folder, seed)
+    return _save(T5ForConditionalGeneration, config, tokenizer, folder, seed)
 
 
 def encoder_tokenizer() -> Any:
@@ -140,6 +175,24 @@ def decoder_tokenizer() -> Any:
         bos_token="<s>",
         eos_token="</s>",
         model_max_length=POSITIONS,
+    )
+
+
+def encoder_decoder_tokenizer() -> Any:
+    """BPE of words that begin with a mark, trained on :data:`SENTENCES`; every text ends with ``</s>``."""
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    tokenizer.decoder = decoders.Metaspace()
+    special = ["<pad>", "</s>", "<unk>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=420, special_tokens=special, initial_alphabet=list(string.printable), show_progress=False
+    )
+    tokenizer.train_from_iterator(SENTENCES, trainer)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="$A </s>", pair="$A </s> $B </s>", special_tokens=[("</s>", special.index("</s>"))]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, pad_token="<pad>", eos_token="</s>", unk_token="<unk>"
     )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.filesize import decimal
 
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
@@ -25,12 +27,12 @@ def count_params(
     model: options.Model = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="X", help="adp, rep, lora or full; may be repeated."),
+        typer.Option("--method", metavar="X", help="adp, rep, lora, ia3, full, ...; may be repeated."),
     ] = None,
     preset: options.Preset = None,
     overrides: options.Overrides = None,
     compare: Annotated[
-        bool, typer.Option("--compare", help="Show LoRA of rank 8 and full beside it.")
+        bool, typer.Option("--compare", help="Show adp, rep and the usual methods beside each other.")
     ] = False,
     layers: Annotated[
         bool, typer.Option("--layers", help="Show the TT modes and ranks of each matrix.")
@@ -44,7 +46,7 @@ def count_params(
     """Count what a method trains, without weights, network or licence."""
     with command(json=json) as reporter:
         from loretta_cli.config import find_recipe, load_config
-        from loretta_cli.methods import check_method
+        from loretta_cli.methods import COMPARED, check_method
 
         flags = {
             "model.name": model,
@@ -53,18 +55,20 @@ def count_params(
         }
         loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())
         check_remote_code(loaded.config, trusted=trust_remote_code)
-        methods = list(dict.fromkeys(method or [loaded.config.adapter.method]))
-        methods += [name for name in ("lora", "full") if compare and name not in methods]
-        for name in methods:
+        own = list(dict.fromkeys(method or [loaded.config.adapter.method]))
+        for name in own:
             check_method(name, counting=True)
+        methods = list(dict.fromkeys([*own, *(("adp", "rep", *COMPARED) if compare else ())]))
         if loaded.config.model.name is None:
             raise ConfigError("No model is given.", hint="Add --model NAME.")
         from loretta_cli.measure.counting import count_methods
 
         quiet_transformers()
-        own = set(method or [loaded.config.adapter.method])
-        counts = count_methods(loaded.config, methods, asked=own, labels=labels)
-        reporter.table(f"Parameters on {loaded.config.model.name}", *_table(counts))
+        counts = count_methods(loaded.config, methods, asked=set(own), labels=labels, flops=compare)
+        title = f"Parameters on {loaded.config.model.name}"
+        reporter.table(title, *(_comparison(counts) if compare else _table(counts)))
+        for note in _notes(methods, counts) if compare else ():
+            reporter.line(note)
         for count in counts:
             if count.preset:
                 reporter.line(f"{count.method}: preset {count.preset} ({count.reason})")
@@ -76,7 +80,9 @@ def count_params(
                 reporter.table(
                     f"Trains of {count.method}", ("matrix", "modes in | out", "ranks", "parameters"), shapes
                 )
-        documents = [count.as_json(with_shapes=layers) for count in counts]
+        documents = [
+            count.as_json(with_shapes=layers) | (count.comparison() if compare else {}) for count in counts
+        ]
         reporter.result(documents[0] if len(documents) == 1 else {"results": documents})
 
 
@@ -91,3 +97,33 @@ def _table(counts: list[MethodCount]) -> tuple[tuple[str, ...], list[tuple[str, 
         size = f"{count.storage_bytes / 2**20:,.2f} MiB"
         rows.append((entry.method, f"{count.trainable:,}", f"{count.percent:.4f}", *parts, size))
     return columns, rows
+
+
+def _comparison(counts: list[MethodCount]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    columns = ("method", "trainable", "percent", "storage", "AdamW state", "FLOPs", "in the paper")
+    rows: list[tuple[str, ...]] = [
+        (
+            entry.method,
+            f"{entry.count.trainable:,}",
+            f"{entry.count.percent:.4f}",
+            decimal(entry.count.storage_bytes),
+            decimal(entry.optimizer_bytes),
+            "-" if entry.flops is None else f"{entry.flops:.3g}",
+            "" if entry.published is None else f"{entry.published.trainable / 1e6:.2f}M",
+        )
+        for entry in counts
+    ]
+    return columns, rows
+
+
+def _notes(methods: list[str], counts: list[MethodCount]) -> Iterator[str]:
+    """What the comparison does not say by itself."""
+    from loretta_cli.measure.counting import FLOPS_TOKENS
+
+    yield (f"storage and AdamW state in fp32; FLOPs of one training step on one row of {FLOPS_TOKENS} tokens")
+    counted = {entry.method for entry in counts}
+    if missing := [name for name in methods if name not in counted]:
+        yield f"no place on this model: {', '.join(missing)}"
+    for entry in counts:
+        if entry.published is not None and entry.published.reason:
+            yield f"{entry.method}: {entry.published.reason}"

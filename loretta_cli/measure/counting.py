@@ -1,30 +1,50 @@
-"""``loretta count-params``: what each method would train, counted on a model without weights."""
+"""``loretta count-params``: what each method would train, by formula or on a model without weights.
+
+No torch at the top: a well-known name with plain settings is answered without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from loretta_cli.config import AdapterSettings, Config
-from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCount, count_adapter, count_base
-from loretta_cli.models.families import Form
-from loretta_cli.models.loading import architecture_config, choose_form, empty_model
+from loretta_cli.errors import LorettaError
+from loretta_cli.measure.closed_form import count_in_closed_form
+from loretta_cli.measure.parameters import FLOAT32_BYTES, ParameterCount
+from loretta_cli.measure.published import PUBLISHED, PublishedCount
+from loretta_cli.models.bundled import find_architecture
+from loretta_cli.models.families import family_of
+from loretta_cli.models.outline import Facts, Form
 from loretta_cli.models.source import find_model
 from loretta_cli.presets import preset_for
-from loretta_cli.tuners.settings import make_peft_config
-from loretta_cli.tuners.targets import insert_adapter
+
+FLOPS_TOKENS = 128
+"""Length of the one row whose training step ``--compare`` counts the FLOPs of."""
 
 
 @dataclass(frozen=True, slots=True)
 class MethodCount:
-    """The count of one method on one model, with the preset that was taken and why."""
+    """The count of one method on one model.
+
+    Args:
+        model: As it was asked for.
+        method: The method.
+        count: What it trains.
+        preset: The preset that was taken, for adp and rep.
+        reason: Why that one.
+        published: The count that the paper prints, where it prints one.
+        flops: Of a training step on one row, where that was asked for and could be counted.
+    """
 
     model: str
     method: str
     count: ParameterCount
     preset: str | None = None
     reason: str | None = None
+    published: PublishedCount | None = None
+    flops: int | None = None
 
     def as_json(self, *, with_shapes: bool) -> dict[str, Any]:
         """The fields of the contract, the preset, and on request the shapes."""
@@ -33,49 +53,121 @@ class MethodCount:
             document.pop("shapes")
         return document
 
+    def comparison(self) -> dict[str, Any]:
+        """The further fields of ``--compare``."""
+        return {
+            "optimizer_bytes": self.optimizer_bytes,
+            "flops_per_step": self.flops,
+            "published": None if self.published is None else asdict(self.published),
+        }
+
+    @property
+    def optimizer_bytes(self) -> int:
+        """State of AdamW: two fp32 moments of every number that trains."""
+        return 2 * FLOAT32_BYTES * self.count.trainable
+
 
 def count_methods(
-    config: Config, methods: Sequence[str], *, asked: set[str], labels: int | None
+    config: Config, methods: Sequence[str], *, asked: set[str], labels: int | None, flops: bool = False
 ) -> list[MethodCount]:
     """Count several methods.
 
     Args:
         config: Model and adapter settings.
-        methods: Names of methods, or ``full``.
-        asked: Those that the adapter settings are meant for; others (of ``--compare``) have their own.
+        methods: Names of methods, of those that are only counted too.
+        asked: Those that the adapter settings are meant for; others (of ``--compare``) have their own, and
+            are left out where the model has no place for them.
         labels: Labels of a classification head; those of the config, else 2.
+        flops: Count the FLOPs of a training step too; that needs torch.
 
     Raises:
         LorettaError: If the model cannot be read or the settings do not fit.
     """
+    number = labels or len(config.data.labels or ()) or 2
+    of_each = {method: _settings(config, method, asked) for method in methods}
+    counts = _by_formula(config, of_each, asked, number) or _without_weights(config, of_each, asked, number)
+    if not flops:
+        return counts
+    from loretta_cli.measure.flops import flops_per_step
+
+    model_config, form = _model(config)
+
+    def with_flops(entry: MethodCount) -> MethodCount:
+        settings = of_each[entry.method]
+        number_of_flops = flops_per_step(
+            entry.method, settings, model_config, form=form, labels=number, tokens=FLOPS_TOKENS
+        )
+        return replace(entry, flops=number_of_flops)
+
+    return [with_flops(entry) for entry in counts]
+
+
+def _settings(config: Config, method: str, asked: set[str]) -> AdapterSettings:
+    settings = config.adapter if method in asked else AdapterSettings()
+    return AdapterSettings.model_validate({**settings.model_dump(exclude_unset=True), "method": method})
+
+
+def _by_formula(
+    config: Config, methods: dict[str, AdapterSettings], asked: set[str], labels: int
+) -> list[MethodCount] | None:
+    """Count a well-known architecture; None if a method that was asked for needs a model to look at."""
     name = config.model.name or ""
     source = find_model(name)
-    model_config = architecture_config(
-        source, revision=config.model.revision, trust_remote_code=config.model.trust_remote_code
-    )
-    form = choose_form(config.task.form, model_config)
-    number = labels or len(config.data.labels or ()) or 2
+    known = None if source.is_local else find_architecture(name)
+    family = None if known is None else family_of(known[1].model_type)
+    if known is None or family is None:
+        return None
+    facts = {"model_type": known[1].model_type, **known[1].settings}
+    form = family.form if config.task.form == "auto" else config.task.form
     counts = []
-    for method in methods:
-        settings = config.adapter if method in asked else AdapterSettings()
-        counts.append(_count(name, method, settings, model_config, form=form, labels=number))
+    for method, settings in methods.items():
+        count = count_in_closed_form(method, settings, facts, form=form, labels=labels)
+        if count is not None:
+            counts.append(_counted(name, method, settings, count, facts))
+        elif method in asked:
+            return None
     return counts
 
 
-def _count(
-    name: str, method: str, settings: AdapterSettings, model_config: Any, *, form: Form, labels: int
+def _without_weights(
+    config: Config, methods: dict[str, AdapterSettings], asked: set[str], labels: int
+) -> list[MethodCount]:
+    """Count on models without weights, or say what does not fit."""
+    from loretta_cli.measure.empty_model import count_on_empty_model
+
+    model_config, form = _model(config)
+    facts = model_config.to_dict()
+    counts = []
+    for method, settings in methods.items():
+        try:
+            count = count_on_empty_model(method, settings, model_config, form, labels)
+        except LorettaError:
+            if method in asked:
+                raise
+            continue
+        counts.append(_counted(config.model.name or "", method, settings, count, facts))
+    return counts
+
+
+def _model(config: Config) -> tuple[Any, Form]:
+    """The transformers config of the model, and the form in which it is counted."""
+    from loretta_cli.models.forms import choose_form
+    from loretta_cli.models.loading import architecture_config
+
+    model_config = architecture_config(
+        find_model(config.model.name or ""),
+        revision=config.model.revision,
+        trust_remote_code=config.model.trust_remote_code,
+    )
+    return model_config, choose_form(config.task.form, model_config)
+
+
+def _counted(
+    name: str, method: str, settings: AdapterSettings, count: ParameterCount, facts: Facts
 ) -> MethodCount:
-    base = empty_model(model_config, form, labels)
-    total = count_base(base)
-    if method == "full":
-        return MethodCount(
-            name, method, ParameterCount(total, total, {**NO_PARTS, "base": total}, FLOAT32_BYTES * total, 0)
-        )
-    settings = AdapterSettings.model_validate({**settings.model_dump(exclude_unset=True), "method": method})
-    task_type = "SEQ_CLS" if form == "classification" else "CAUSAL_LM"
-    peft_config = make_peft_config(settings, task_type=task_type, model_type=model_config.model_type)
-    count = count_adapter(insert_adapter(base, peft_config), total, model_config.model_type)
+    known = find_architecture(name)
+    published = PUBLISHED.get((known[0], method)) if known is not None else None
     if method not in ("adp", "rep"):
-        return MethodCount(name, method, count)
-    preset = preset_for("adp" if method == "adp" else "rep", settings.preset, model_config.to_dict())
-    return MethodCount(name, method, count, preset.name, preset.reason)
+        return MethodCount(name, method, count, published=published)
+    preset = preset_for("adp" if method == "adp" else "rep", settings.preset, facts)
+    return MethodCount(name, method, count, preset.name, preset.reason, published)

@@ -8,11 +8,16 @@ import platform
 import sys
 from typing import Any
 
-PACKAGES = ("loretta-cli", "torch", "transformers", "peft", "accelerate", "datasets", "tensorly", "numpy")
+from loretta_cli.processes import processes
+
+PACKAGES = (
+    *("loretta-cli", "torch", "transformers", "peft", "accelerate", "bitsandbytes"),
+    *("datasets", "tensorly", "numpy"),
+)
 
 
 def describe_environment() -> dict[str, Any]:
-    """Versions of Python and packages, the platform, the devices, and the command line."""
+    """Versions of Python and packages, the platform, the devices, the processes, and the command line."""
     import torch
 
     return {
@@ -21,6 +26,7 @@ def describe_environment() -> dict[str, Any]:
         "platform": platform.platform(),
         "packages": {name: _version(name) for name in PACKAGES},
         "cpus": os.cpu_count(),
+        "processes": processes().count,
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }

@@ -1,14 +1,18 @@
-"""Counting what trains, in parts: cores, adapter biases, norms, head. The parts sum to the whole."""
+"""Counting what trains, in parts: cores, adapter biases, norms, head. The parts sum to the whole.
+
+No torch at the top: a count by formula has the same form.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from loretta_cli.models.families import family_of
+
+if TYPE_CHECKING:
+    from torch import nn
 
 FLOAT32_BYTES = 4
 NO_PARTS = {"cores": 0, "biases": 0, "norms": 0, "head": 0}
@@ -64,8 +68,10 @@ class ParameterCount:
 
 
 def count_base(model: nn.Module) -> int:
-    """Numbers of a model before an adapter is put in; a tied matrix counts once."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    """Numbers of a model before an adapter is put in; a tied matrix counts once, a quantised one in full."""
+    from loretta_cli.models.quantization import parameter_size
+
+    return sum(parameter_size(parameter) for parameter in model.parameters())
 
 
 def count_adapter(model: Any, total: int, model_type: str | None) -> ParameterCount:

@@ -25,7 +25,7 @@ class ModuleOutline:
         parameters: Numbers that it holds, its bias included.
         in_features: Input width of a linear layer, else 0.
         out_features: Output width of a linear layer, else 0.
-        bias: Whether a linear layer or a norm has a bias.
+        biases: How many of the parameters are biases.
     """
 
     name: str
@@ -33,7 +33,7 @@ class ModuleOutline:
     parameters: int
     in_features: int = 0
     out_features: int = 0
-    bias: bool = False
+    biases: int = 0
 
 
 OutlineFunction = Callable[[Facts, Form, int], Iterator[ModuleOutline]]
@@ -42,18 +42,22 @@ OutlineFunction = Callable[[Facts, Form, int], Iterator[ModuleOutline]]
 
 def linear(name: str, in_features: int, out_features: int, *, bias: bool = True) -> ModuleOutline:
     """A linear layer of ``in x out``, with a bias or without."""
-    parameters = in_features * out_features + out_features * bias
-    return ModuleOutline(name, "linear", parameters, in_features, out_features, bias)
+    biases = out_features if bias else 0
+    return ModuleOutline(
+        name, "linear", in_features * out_features + biases, in_features, out_features, biases
+    )
 
 
-def tied_linear(name: str, in_features: int, out_features: int) -> ModuleOutline:
-    """An output layer without bias whose weight is the embedding's: it adds no numbers."""
-    return ModuleOutline(name, "linear", 0, in_features, out_features)
+def tied_linear(name: str, in_features: int, out_features: int, *, bias: bool = False) -> ModuleOutline:
+    """An output layer whose weight is the embedding's: it adds no numbers but those of its bias."""
+    biases = out_features if bias else 0
+    return ModuleOutline(name, "linear", biases, in_features, out_features, biases)
 
 
 def norm(name: str, size: int, *, bias: bool = True) -> ModuleOutline:
     """A LayerNorm of ``size``, or, without bias, an RMSNorm."""
-    return ModuleOutline(name, "norm", size * (1 + bias), bias=bias)
+    biases = size if bias else 0
+    return ModuleOutline(name, "norm", size + biases, biases=biases)
 
 
 def embedding(name: str, rows: int, size: int) -> ModuleOutline:
@@ -61,6 +65,6 @@ def embedding(name: str, rows: int, size: int) -> ModuleOutline:
     return ModuleOutline(name, "embedding", rows * size)
 
 
-def other(name: str, parameters: int) -> ModuleOutline:
-    """Parameters of a module that is none of the above, for example biases that attention keeps itself."""
-    return ModuleOutline(name, "other", parameters)
+def other(name: str, parameters: int, *, biases: int = 0) -> ModuleOutline:
+    """Parameters of a module that is none of the above, ``biases`` of them biases."""
+    return ModuleOutline(name, "other", parameters, biases=biases)

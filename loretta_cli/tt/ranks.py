@@ -1,6 +1,6 @@
 """TT ranks: one number or a list, validated by TensorLy, and the parameter formula.
 
-Imports TensorLy inside functions only, so that counting by formula stays light.
+Imports TensorLy inside a function only, so that counting by formula stays light.
 """
 
 from __future__ import annotations
@@ -11,6 +11,11 @@ from loretta_cli.errors import ConfigError
 
 
 def resolve_ranks(modes: Sequence[int], tt_rank: int | Sequence[int]) -> tuple[int, ...]:
+    """:func:`spread_rank`, validated by TensorLy: what a train is built with."""
+    return _validated_by_tensorly(modes, spread_rank(modes, tt_rank))
+
+
+def spread_rank(modes: Sequence[int], tt_rank: int | Sequence[int]) -> tuple[int, ...]:
     """All ranks ``(r_0, ..., r_d)`` of a train over ``modes``, with ``r_0 = r_d = 1``.
 
     Args:
@@ -38,7 +43,7 @@ def resolve_ranks(modes: Sequence[int], tt_rank: int | Sequence[int]) -> tuple[i
         )
     if any(rank < 1 for rank in ranks):
         raise ConfigError(f"A TT rank must be at least 1, found {list(ranks)}.")
-    return _validated_by_tensorly(modes, ranks)
+    return ranks
 
 
 def _validated_by_tensorly(modes: Sequence[int], ranks: tuple[int, ...]) -> tuple[int, ...]:

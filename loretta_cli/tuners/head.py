@@ -17,16 +17,6 @@ from loretta_cli.presets import HeadKind
 from loretta_cli.tt import ModeShape, TensorTrainLinear
 
 
-def frozen_head_modules(head: Head, kind: HeadKind, *, train_output: bool) -> list[str]:
-    """The head modules that are saved but not trained."""
-    if kind == "frozen":
-        return list(head.modules)
-    if kind == "tt":
-        return [] if train_output else [head.output]
-    owner = head.output.split(".")[0]
-    return [module for module in head.modules if module != owner]
-
-
 def check_head(head: Head, kind: HeadKind, family: str) -> None:
     """Refuse a TT head where the family has no dense layer to replace.
 

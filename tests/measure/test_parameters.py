@@ -59,7 +59,7 @@ def test_the_parts_sum_to_what_trains(family: str, method: str, preset: str) -> 
     assert list(result.parts) == ["cores", "biases", "norms", "head"]
     assert result.parts["cores"] > 0
     assert result.parts["norms"] == (norms_of(family) if preset == "paper" else 0)
-    assert (result.parts["head"] > 0) == (family != "llama")
+    assert (result.parts["head"] > 0) == (TASK_TYPES[family] == "SEQ_CLS")
     assert (result.parts["biases"] > 0) == (method == "adp" and preset != "lean")
 
 
@@ -85,7 +85,8 @@ def test_the_trains_make_up_the_cores(family: str, method: str, preset: str) -> 
     assert cores == result.parts["cores"]
     assert biases == result.parts["biases"]
     has_head_train = any(".modules_to_save." in shape.name for shape in result.shapes)
-    assert has_head_train == (preset == "paper" and family in ("roberta", "deberta"))
+    with_dense = ("deberta", "deberta-v2", "distilbert", "electra", "mpnet", "roberta", "t5-classifier")
+    assert has_head_train == (preset == "paper" and family in with_dense)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

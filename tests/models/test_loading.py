@@ -15,10 +15,10 @@ from transformers import AutoConfig, BertForSequenceClassification
 
 from loretta_cli.errors import ModelError
 from loretta_cli.models.families import Form
+from loretta_cli.models.forms import default_form
 from loretta_cli.models.loading import (
     architecture_config,
     choose_dtype,
-    default_form,
     empty_model,
     load_config,
     load_model,
@@ -236,7 +236,8 @@ def test_an_empty_model_takes_no_memory_and_has_the_labels() -> None:
         ("opt", ["OPTForCausalLM"], "prompt"),
         ("electra", ["ElectraForPreTraining"], "classification"),
         ("distilbert", None, "classification"),
-        ("gpt2", ["GPT2ForSequenceClassification"], "classification"),
+        ("gpt2", ["GPT2ForSequenceClassification"], "prompt"),
+        ("brand-new", ["BrandNewForSequenceClassification"], "classification"),
         ("brand-new", ["BrandNewForCausalLM"], "prompt"),
     ],
 )

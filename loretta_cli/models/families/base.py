@@ -58,6 +58,8 @@ class Family:
         norms: Normalisation layers, which the ``paper`` preset trains.
         head: The classification head.
         outline: The modules of its models, for counting without building them.
+        shares_blocks: Whether all its blocks are one in memory, so that none can be adapted alone.
+        keeps_weights_as_in_out: Whether its linear layers are ``Conv1D``, of weights (in, out).
     """
 
     name: str
@@ -69,3 +71,5 @@ class Family:
     norms: tuple[str, ...]
     head: Head
     outline: OutlineFunction
+    shares_blocks: bool = False
+    keeps_weights_as_in_out: bool = False

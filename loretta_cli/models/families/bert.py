@@ -25,26 +25,38 @@ def outline(facts: Facts, form: Form, labels: int) -> Iterator[ModuleOutline]:
     yield linear("classifier", hidden, labels)
 
 
-def embeddings(prefix: str, facts: Facts, size: int) -> Iterator[ModuleOutline]:
-    """Words, positions, segments and their norm, as BERT and its relatives have them."""
+def embeddings(prefix: str, facts: Facts, size: int, *, segments: bool = True) -> Iterator[ModuleOutline]:
+    """Words, positions, mostly segments, and their norm, as BERT and its relatives have them."""
     yield embedding(f"{prefix}.word_embeddings", facts["vocab_size"], size)
     yield embedding(f"{prefix}.position_embeddings", facts["max_position_embeddings"], size)
-    yield embedding(f"{prefix}.token_type_embeddings", facts["type_vocab_size"], size)
+    if segments:
+        yield embedding(f"{prefix}.token_type_embeddings", facts["type_vocab_size"], size)
     yield norm(f"{prefix}.LayerNorm", size)
 
 
 def blocks(prefix: str, facts: Facts) -> Iterator[ModuleOutline]:
     """The blocks of BERT, RoBERTa and ELECTRA."""
-    hidden, inner = facts["hidden_size"], facts["intermediate_size"]
+    hidden = facts["hidden_size"]
     for index in range(facts["num_hidden_layers"]):
         block = f"{prefix}.{index}"
         for name in ("query", "key", "value"):
             yield linear(f"{block}.attention.self.{name}", hidden, hidden)
-        yield linear(f"{block}.attention.output.dense", hidden, hidden)
-        yield norm(f"{block}.attention.output.LayerNorm", hidden)
-        yield linear(f"{block}.intermediate.dense", hidden, inner)
-        yield linear(f"{block}.output.dense", inner, hidden)
-        yield norm(f"{block}.output.LayerNorm", hidden)
+        yield from attention_output(block, hidden)
+        yield from feed_forward(block, facts)
+
+
+def attention_output(block: str, hidden: int) -> Iterator[ModuleOutline]:
+    """The output projection of the attention and the norm behind it."""
+    yield linear(f"{block}.attention.output.dense", hidden, hidden)
+    yield norm(f"{block}.attention.output.LayerNorm", hidden)
+
+
+def feed_forward(block: str, facts: Facts) -> Iterator[ModuleOutline]:
+    """The two layers of the FFN and the norm behind it."""
+    hidden, inner = facts["hidden_size"], facts["intermediate_size"]
+    yield linear(f"{block}.intermediate.dense", hidden, inner)
+    yield linear(f"{block}.output.dense", inner, hidden)
+    yield norm(f"{block}.output.LayerNorm", hidden)
 
 
 FAMILY = Family(

@@ -8,12 +8,19 @@ from loretta_cli.models.families.base import Family, Head
 from loretta_cli.models.families.bert import ENCODER_SITES, blocks, embeddings
 from loretta_cli.models.outline import Facts, Form, ModuleOutline, linear
 
+TWO_LAYER_HEAD = Head(modules=("classifier",), output="classifier.out_proj", dense="classifier.dense")
+
 
 def outline(facts: Facts, form: Form, labels: int) -> Iterator[ModuleOutline]:
     """``RobertaForSequenceClassification``."""
-    hidden = facts["hidden_size"]
-    yield from embeddings("roberta.embeddings", facts, hidden)
+    yield from embeddings("roberta.embeddings", facts, facts["hidden_size"])
     yield from blocks("roberta.encoder.layer", facts)
+    yield from two_layer_head(facts, labels)
+
+
+def two_layer_head(facts: Facts, labels: int) -> Iterator[ModuleOutline]:
+    """The head of RoBERTa, MPNet and ELECTRA."""
+    hidden = facts["hidden_size"]
     yield linear("classifier.dense", hidden, hidden)
     yield linear("classifier.out_proj", hidden, labels)
 
@@ -26,6 +33,6 @@ FAMILY = Family(
     sites=ENCODER_SITES,
     paper_placement="sublayer",
     norms=("LayerNorm",),
-    head=Head(modules=("classifier",), output="classifier.out_proj", dense="classifier.dense"),
+    head=TWO_LAYER_HEAD,
     outline=outline,
 )

@@ -10,7 +10,7 @@ from transformers.pytorch_utils import Conv1D
 
 from loretta_cli.models.families import family_of
 from loretta_cli.models.outline import Form, ModuleOutline
-from tests.tiny_models import FAMILIES, LABELS, TASK_TYPES, tiny_model
+from tests.tiny_models import FAMILIES, LABELS, OTHERS, TASK_TYPES, tiny_model
 
 
 def modules_with_parameters(model: Any) -> dict[str, int]:
@@ -29,7 +29,19 @@ def outline_of(name: str, model: Any) -> list[ModuleOutline]:
     return list(family.outline(model.config.to_dict(), form, LABELS))
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+def linear_layers(model: Any) -> dict[str, tuple[int, int, int]]:
+    """Name to in, out and biases of every linear layer, in the model's order."""
+    found = {}
+    for full, module in model.named_modules():
+        if isinstance(module, nn.Linear):
+            biases = module.bias.numel() if module.bias is not None else 0
+            found[full] = (module.in_features, module.out_features, biases)
+        elif isinstance(module, Conv1D):
+            found[full] = (module.nx, module.nf, module.nf)
+    return found
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *OTHERS])
 def test_an_outline_has_the_modules_and_the_numbers_of_the_model(name: str) -> None:
     model = tiny_model(name)
     outline = outline_of(name, model)
@@ -40,27 +52,29 @@ def test_an_outline_has_the_modules_and_the_numbers_of_the_model(name: str) -> N
     assert len({entry.name for entry in outline}) == len(outline)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [*FAMILIES, *OTHERS])
 def test_an_outline_names_every_linear_layer_with_its_sizes(name: str) -> None:
     model = tiny_model(name)
     outline = {
-        entry.name: (entry.in_features, entry.out_features, entry.bias)
+        entry.name: (entry.in_features, entry.out_features, entry.biases)
         for entry in outline_of(name, model)
         if entry.kind == "linear"
     }
-    layers = {}
-    for full, module in model.named_modules():
-        if isinstance(module, nn.Linear):
-            layers[full] = (module.in_features, module.out_features, module.bias is not None)
-        elif isinstance(module, Conv1D):
-            layers[full] = (module.nx, module.nf, True)
 
-    assert outline == layers
+    assert outline == linear_layers(model)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", [*FAMILIES, *OTHERS])
 def test_an_outline_is_in_the_order_of_the_model(name: str) -> None:
     model = tiny_model(name)
     linear = [entry.name for entry in outline_of(name, model) if entry.kind == "linear"]
 
     assert linear == [full for full, module in model.named_modules() if full in set(linear)]
+
+
+@pytest.mark.parametrize("name", [*FAMILIES, *OTHERS])
+def test_an_outline_counts_the_biases(name: str) -> None:
+    model = tiny_model(name)
+    biases = sum(value.numel() for full, value in model.named_parameters() if full.endswith("bias"))
+
+    assert sum(entry.biases for entry in outline_of(name, model)) == biases

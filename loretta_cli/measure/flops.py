@@ -1,0 +1,124 @@
+"""FLOPs of one training step, counted by torch on a model without weights: nothing is computed.
+
+Matrix products of the forward and the backward pass count; element-wise work does not.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from peft import get_peft_model
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from loretta_cli.baseline_defaults import dense_bottleneck
+from loretta_cli.config import AdapterSettings
+from loretta_cli.models.families import Family, family_of
+from loretta_cli.models.forms import task_type_of
+from loretta_cli.models.loading import empty_model
+from loretta_cli.models.outline import Form
+from loretta_cli.tuners.baselines import BASELINE_CONFIGS, make_baseline_config
+from loretta_cli.tuners.head import make_heads_dense
+from loretta_cli.tuners.settings import make_peft_config
+from loretta_cli.tuners.targets import insert_adapter
+
+_DEPTHS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
+
+
+def flops_per_step(
+    method: str, settings: AdapterSettings, model_config: Any, *, form: Form, labels: int, tokens: int
+) -> int | None:
+    """FLOPs of the forward and the backward pass over one row of tokens.
+
+    Args:
+        method: Its name, ``full`` included.
+        settings: Of the adapter.
+        model_config: The transformers config.
+        form: Which head the model has.
+        labels: Labels of a classification head.
+        tokens: Length of the row.
+
+    Returns:
+        The number; None where the model cannot run without weights.
+    """
+
+    def count(layers: int | None) -> int:
+        model = empty_model(_with_layers(model_config, layers), form, labels)
+        return _count(_with_method(model, method, settings, form), tokens)
+
+    depth = next((getattr(model_config, name) for name in _DEPTHS if hasattr(model_config, name)), 0)
+    chosen_layers = settings.layers_to_transform is not None
+    try:
+        if depth <= 4 or chosen_layers or family_of(model_config.model_type) is None:
+            return count(None)
+        # The blocks of the known families are alike: each further one costs the same.
+        two, four = count(2), count(4)
+    except (RuntimeError, NotImplementedError, ValueError):
+        return None
+    return two + (four - two) // 2 * (depth - 2)
+
+
+def _with_layers(model_config: Any, layers: int | None) -> Any:
+    if layers is None:
+        return model_config
+    short = copy.deepcopy(model_config)
+    for name in _DEPTHS:
+        if name in short.to_dict():
+            setattr(short, name, layers)
+    if getattr(short, "layer_types", None):
+        short.layer_types = short.layer_types[:layers]
+    return short
+
+
+def _count(model: nn.Module, tokens: int) -> int:
+    ids = torch.zeros((1, tokens), dtype=torch.long, device="meta")
+    base: Any = model
+    # Without a padding token no model looks into the tokens, which have no values here.
+    base.config.pad_token_id = None
+    inputs = {"input_ids": ids}
+    if base.config.is_encoder_decoder:
+        inputs["decoder_input_ids"] = ids[:, :1]
+    model.train()
+    with FlopCounterMode(display=False) as counter:
+        base(**inputs).logits.sum().backward()
+    return int(counter.get_total_flops())
+
+
+def _with_method(model: Any, method: str, settings: AdapterSettings, form: Form) -> Any:
+    family = family_of(model.config.model_type)
+    if method in _OTHERS and family is not None:
+        return _OTHERS[method](model, settings, family, form)
+    task_type = task_type_of(form, model.config)
+    if method in BASELINE_CONFIGS and family is not None:
+        return get_peft_model(model, make_baseline_config(method, family, task_type))
+    if method == "full":
+        return model
+    config = make_peft_config(settings, task_type=task_type, model_type=model.config.model_type)
+    return insert_adapter(model, config)
+
+
+def _bitfit(model: Any, settings: AdapterSettings, family: Family, form: Form) -> Any:
+    head = tuple(family.head.modules) if form == "classification" else ()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(name.endswith("bias") or name.startswith(head or ("\0",)))
+    return model
+
+
+def _dense_adapters(model: Any, settings: AdapterSettings, family: Family, form: Form) -> Any:
+    """The adapters of adp with ordinary linear layers in the place of their tensor trains."""
+    bottleneck = settings.bottleneck or dense_bottleneck(family)
+    shape = AdapterSettings(method="adp", preset="standard", bottleneck=bottleneck)
+    task_type = task_type_of(form, model.config)
+    config = make_peft_config(shape, task_type=task_type, model_type=model.config.model_type)
+    adapted = insert_adapter(model, config)
+    make_heads_dense(adapted)
+    return adapted
+
+
+_OTHERS: dict[str, Callable[[Any, AdapterSettings, Family, Form], Any]] = {
+    "adapters": _dense_adapters,
+    "bitfit": _bitfit,
+}

@@ -1,0 +1,31 @@
+"""Width and depth of a model, whatever its config calls them. Imports only the standard library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_WIDTH = ("hidden_size", "n_embd", "d_model", "dim")
+_DEPTH = ("num_hidden_layers", "n_layer", "num_layers", "n_layers")
+
+
+def hidden_size(config: Mapping[str, Any]) -> int | None:
+    """Width of the model's hidden states, or None if its config does not say.
+
+    Args:
+        config: A transformers config as a mapping (``to_dict``), in which aliases are not resolved.
+    """
+    return _first(config, _WIDTH)
+
+
+def num_layers(config: Mapping[str, Any]) -> int | None:
+    """Number of blocks of the model (of its encoder, if it has two stacks), or None if that is not said.
+
+    Args:
+        config: A transformers config as a mapping (``to_dict``), in which aliases are not resolved.
+    """
+    return _first(config, _DEPTH)
+
+
+def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:
+    return next((config[name] for name in names if config.get(name) is not None), None)

@@ -1,0 +1,134 @@
+"""The formulas of other methods against PEFT's own models, and against the counts that LoRETTA prints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import peft
+import pytest
+
+from loretta_cli.config import AdapterSettings
+from loretta_cli.measure.baselines import BASELINES
+from loretta_cli.measure.closed_form import count_in_closed_form
+from loretta_cli.measure.flops import flops_per_step
+from loretta_cli.measure.parameters import ParameterCount
+from loretta_cli.measure.published import PUBLISHED
+from loretta_cli.methods import COMPARED, COUNTED_ONLY
+from loretta_cli.models.architectures import ARCHITECTURES
+from loretta_cli.models.families import family_of
+from loretta_cli.models.outline import Form
+from loretta_cli.tuners.baselines import BASELINE_CONFIGS, make_baseline_config
+from tests.tiny_models import LABELS, TASK_TYPES, TINY, tiny_config, tiny_model
+from tests.tuners.adapters import trainable_count
+
+KNOWN = [name for name in TINY if family_of(tiny_config(name).model_type) is not None]
+UNSUPPORTED_BY_PEFT = "PEFT does not know the sizes of this model for prompt learning"
+
+
+def form_of(name: str) -> Form:
+    return "classification" if TASK_TYPES[name] == "SEQ_CLS" else "prompt"
+
+
+def by_formula(name: str, method: str, **settings: Any) -> ParameterCount | None:
+    chosen = AdapterSettings.model_validate({"method": method, **settings})
+    facts = tiny_config(name).to_dict()
+    return count_in_closed_form(method, chosen, facts, form=form_of(name), labels=LABELS)
+
+
+@pytest.mark.parametrize("method", BASELINE_CONFIGS)
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_method_of_peft_has_as_many_parameters_as_the_formula_says(name: str, method: str) -> None:
+    family = family_of(tiny_config(name).model_type)
+    assert family is not None
+    try:
+        model = peft.get_peft_model(tiny_model(name), make_baseline_config(method, family, TASK_TYPES[name]))
+    except (KeyError, ValueError, AttributeError) as error:
+        pytest.skip(f"{UNSUPPORTED_BY_PEFT}: {error}")
+    count = by_formula(name, method)
+
+    assert count is not None
+    assert count.trainable == sum(count.parts.values()) == trainable_count(model)
+    if method != "vera":
+        saved = peft.get_peft_model_state_dict(model)
+        assert count.storage_bytes >= 4 * count.trainable
+        assert method == "prefix" or count.storage_bytes == 4 * sum(value.numel() for value in saved.values())
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_bitfit_trains_every_bias_and_the_head(name: str) -> None:
+    model, family = tiny_model(name), family_of(tiny_config(name).model_type)
+    assert family is not None
+    head = tuple(family.head.modules) if form_of(name) == "classification" else ()
+    expected = sum(
+        value.numel()
+        for full, value in model.named_parameters()
+        if full.endswith("bias") or any(full.startswith(f"{module}.") for module in head)
+    )
+    has_biases = any(
+        full.endswith("bias") and not full.startswith(head or "\0") for full, _ in model.named_parameters()
+    )
+    count = by_formula(name, "bitfit")
+
+    assert (count is not None) == has_biases
+    assert count is None or count.trainable == expected
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_dense_adapters_stand_where_those_of_adp_do(name: str) -> None:
+    tensor_trains, dense = by_formula(name, "adp", bottleneck=8), by_formula(name, "adapters", bottleneck=8)
+    assert tensor_trains is not None
+    assert dense is not None
+    assert dense.layers == tensor_trains.layers
+    assert dense.parts["biases"] == tensor_trains.parts["biases"]
+    assert dense.parts["cores"] == dense.layers * 2 * 48 * 8
+
+
+def test_every_method_that_is_only_counted_has_a_formula() -> None:
+    assert set(BASELINES) == {*COUNTED_ONLY, "lora"} == set(COMPARED)
+
+
+@pytest.mark.parametrize(("model", "method"), PUBLISHED)
+def test_a_published_count_is_ours_or_the_difference_has_a_reason(model: str, method: str) -> None:
+    known, published = ARCHITECTURES[model], PUBLISHED[model, method]
+    facts = {"model_type": known.model_type, **known.settings}
+    family = family_of(known.model_type)
+    assert family is not None
+    count = count_in_closed_form(
+        method, AdapterSettings.model_validate({"method": method}), facts, form=family.form, labels=2
+    )
+    assert count is not None
+    is_rounded = abs(count.trainable - published.trainable) <= 5_000
+    # The paper cuts digits off as often as it rounds them.
+    is_cut = 0 <= count.trainable - published.trainable < 10_000
+    assert (is_rounded or is_cut) == (published.reason == "")
+
+
+@pytest.mark.parametrize("method", ["adp", "rep", "lora", "ia3", "adapters", "bitfit", "prompt", "vera"])
+def test_the_flops_of_a_step_are_between_one_forward_pass_and_full_fine_tuning(method: str) -> None:
+    def count(name: str) -> int | None:
+        settings = AdapterSettings.model_validate({"method": name})
+        return flops_per_step(
+            name,
+            settings,
+            tiny_config("bert", hidden_size=768, max_position_embeddings=600),
+            form="classification",
+            labels=2,
+            tokens=512,
+        )
+
+    full, asked = count("full"), count(method)
+    assert full is not None
+    assert asked is not None
+    assert full / 3 < asked < 1.1 * full
+
+
+def test_further_blocks_cost_what_one_block_costs() -> None:
+    def count(layers: int) -> int | None:
+        config = tiny_config("llama", num_hidden_layers=layers)
+        return flops_per_step("rep", AdapterSettings(method="rep"), config, form="prompt", labels=2, tokens=8)
+
+    # Four blocks are counted as they are, nine are extended from two and four.
+    four, three, nine = count(4), count(3), count(9)
+    assert four is not None
+    assert three is not None
+    assert nine == four + 5 * (four - three)
