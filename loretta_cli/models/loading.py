@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoConfig,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
     AutoTokenizer,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
 )
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
 
 from loretta_cli.errors import ModelError
 from loretta_cli.models.bundled import find_architecture
-from loretta_cli.models.families import Form, family_of
+from loretta_cli.models.families import Form
+from loretta_cli.models.families.t5 import has_own_output_layer
+from loretta_cli.models.forms import auto_class, decoder_start_token, is_encoder_decoder
+from loretta_cli.models.quantization import keep_more, make_trainable, misplaced_layers
 from loretta_cli.models.source import ModelSource, unreachable
+from loretta_cli.processes import own_device
 
 T = TypeVar("T")
 
@@ -64,40 +66,6 @@ def architecture_config(
     return AutoConfig.for_model(known[1].model_type, **known[1].settings)
 
 
-def default_form(config: Any) -> Form:
-    """Classification for encoders, prompt for causal language models."""
-    family = family_of(config.model_type)
-    if family is not None:
-        return family.form
-    written = " ".join(getattr(config, "architectures", None) or ())
-    if "CausalLM" in written or "LMHead" in written:
-        return "prompt"
-    if "SequenceClassification" in written or config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES:
-        return "classification"
-    return "prompt"
-
-
-def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
-    """The form that was asked for, or the default of the model.
-
-    Raises:
-        ModelError: If a prompt is asked of an encoder. transformers would make a language model of it, with
-            a random head and attention to the words behind.
-    """
-    default = default_form(config)
-    if asked == "prompt" and default == "classification" and _is_encoder(config):
-        raise ModelError(
-            f"A model of type {config.model_type} is an encoder, and the prompt form needs a causal language "
-            "model.",
-            hint="Leave task.form out, or choose another model.",
-        )
-    return default if asked == "auto" else asked
-
-
-def _is_encoder(config: Any) -> bool:
-    return config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_decoder", False)
-
-
 def load_tokenizer(
     source: ModelSource, *, revision: str | None = None, trust_remote_code: bool = False
 ) -> PreTrainedTokenizerBase:
@@ -136,8 +104,11 @@ def load_model(
     revision: str | None = None,
     trust_remote_code: bool = False,
     pad_token_id: int | None = None,
+    quantizer: BitsAndBytesConfig | None = None,
 ) -> LoadedModel:
-    """Load a model for a form: with a classification head for ``labels``, or as a causal language model.
+    """Load a model for a form: with a classification head for ``labels``, or as a language model.
+
+    With a ``quantizer`` its linear layers are quantised, but for those that the adapter saves.
 
     Raises:
         ModelError: If it cannot be read, its weights do not fit its config, or its architecture has no
@@ -158,14 +129,38 @@ def load_model(
             "label2id": {name: index for index, name in names.items()},
             "ignore_mismatched_sizes": True,
         }
-    auto = AutoModelForSequenceClassification if form == "classification" else AutoModelForCausalLM
+    config = load_config(source, revision=revision, trust_remote_code=trust_remote_code)
+    auto = auto_class(form, config)
+    if quantizer is not None:
+        options["quantization_config"] = quantizer
     model, info = _attempt(source, lambda: auto.from_pretrained(source.location, **options))
+    if quantizer is not None and (misplaced := misplaced_layers(model, _new_modules(info))):
+        options["quantization_config"] = keep_more(quantizer, misplaced)
+        model, info = _attempt(source, lambda: auto.from_pretrained(source.location, **options))
+    make_trainable(model)
     _check_sizes(source, model, [entry[0] for entry in info["mismatched_keys"]])
     if pad_token_id is not None:
         # A head on a decoder looks for the last token that is no padding: it must know the tokenizer's.
         model.config.pad_token_id = pad_token_id
-    fresh = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
-    return LoadedModel(model.eval(), tuple(sorted({key.rpartition(".")[0] for key in fresh})))
+    if getattr(config, "tie_word_embeddings", False) and _has_own_output(model):
+        # Every T5 config says so, also of checkpoints with an output layer of their own.
+        model.config.tie_word_embeddings = False
+    if is_encoder_decoder(config):
+        # T5's classification head begins the decoder with it, and configs may lack it.
+        model.config.decoder_start_token_id = decoder_start_token(config)
+    return LoadedModel(model.eval(), _new_modules(info))
+
+
+def _has_own_output(model: PreTrainedModel) -> bool:
+    """Whether the output layer of a language model is not the embedding's matrix."""
+    output, words = model.get_output_embeddings(), model.get_input_embeddings()
+    return output is not None and output.weight is not words.weight
+
+
+def _new_modules(info: dict[str, Any]) -> tuple[str, ...]:
+    """Modules that the checkpoint has no fitting weights for, by transformers' loading info."""
+    keys = {*info["missing_keys"], *(entry[0] for entry in info["mismatched_keys"])}
+    return tuple(sorted({key.rpartition(".")[0] for key in keys}))
 
 
 def empty_model(config: Any, form: Form, num_labels: int = 2) -> PreTrainedModel:
@@ -174,21 +169,24 @@ def empty_model(config: Any, form: Form, num_labels: int = 2) -> PreTrainedModel
     Raises:
         ModelError: If the architecture has no such form.
     """
-    auto = AutoModelForSequenceClassification if form == "classification" else AutoModelForCausalLM
     config.num_labels = num_labels
     try:
         with torch.device("meta"):
-            return cast("PreTrainedModel", auto.from_config(config, dtype=torch.float32))
+            model: Any = auto_class(form, config).from_config(config, dtype=torch.float32)
     except ValueError as error:
         raise ModelError(
             f"A model of type {config.model_type} has no {form} form.",
             hint="Choose another task.form, or another model.",
         ) from error
+    if config.model_type == "t5" and form == "prompt" and has_own_output_layer(config.to_dict()):
+        # transformers ties it when it builds a model, and unties it when it loads such a checkpoint.
+        model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight))
+    return cast("PreTrainedModel", model)
 
 
 def to_device(model: nn.Module) -> nn.Module:
-    """The model on the GPU if there is one."""
-    return model.to("cuda") if torch.cuda.is_available() else model
+    """The model on this process's GPU if there is one."""
+    return model.to(own_device()) if torch.cuda.is_available() else model
 
 
 def choose_dtype(asked: str, config: Any, device: torch.device) -> torch.dtype:
@@ -222,6 +220,12 @@ def _attempt(source: ModelSource, action: Callable[[], T]) -> T:
         return action()
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split("\n")[0].split())
+        if "for 'Byte'" in reason or "for 'Char'" in reason:  # torch was to draw numbers in 4 or 8 bits
+            raise ModelError(
+                f"{source.name} is stored quantised, and has no weights for a layer that would be quantised too, "
+                "such as one of a new classification head.",
+                hint="Give the model that is not quantised, and for example model.quantization=nf4.",
+            ) from error
         if source.is_local:
             raise ModelError(
                 f"Cannot read the model in {source.name}: {reason}",

@@ -45,7 +45,7 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         "adapter.placement",
     ),
     "count: paper preset on an unknown family": (
-        ("count-params", "--model", "{gpt2}", "--preset", "paper"),
+        ("count-params", "--model", "{unknown}", "--preset", "paper"),
         "'paper' is defined for the model families of the paper only",
     ),
     "no such command": (("trian",), "trian"),
@@ -53,11 +53,11 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.fixture(scope="session")
-def gpt2(workplace: Workplace) -> Path:
-    from tests.tiny_models import tiny_config
+def unknown(workplace: Workplace) -> Path:
+    from tests.tiny_models import UNKNOWN, tiny_config
 
-    folder = workplace.folder / "gpt2"
-    tiny_config("gpt2").save_pretrained(folder)
+    folder = workplace.folder / UNKNOWN
+    tiny_config(UNKNOWN).save_pretrained(folder)
     return folder
 
 
@@ -70,10 +70,10 @@ def test_a_mistake_with_the_other_verbs_is_refused(
     rep_run: FinishedRun,
     adp_run: FinishedRun,
     workplace: Workplace,
-    gpt2: Path,
+    unknown: Path,
     tmp_path: Path,
 ) -> None:
-    places = {"run": rep_run.path, "adp": adp_run.path, "encoder": workplace.encoder, "gpt2": gpt2}
+    places = {"run": rep_run.path, "adp": adp_run.path, "encoder": workplace.encoder, "unknown": unknown}
     filled = [argument.format(here=tmp_path, **places) for argument in arguments]
     before = files_below(workplace.folder)
 

@@ -177,6 +177,10 @@ def test_a_model_that_is_stored_quantised_is_loaded_as_it_is(kind: Quantization,
     assert quantized_layers(loaded.model) == quantized_layers(stored)
     assert torch.equal(logits(loaded.model), logits(stored))
     assert count_base(loaded.model) == count_base(plain_model("llama"))
+    dequantize(loaded.model)
+    loaded.model.save_pretrained(tmp_path / "again")
+    again = AutoModelForCausalLM.from_pretrained(tmp_path / "again")
+    assert torch.equal(logits(again.eval()), logits(loaded.model))
 
 
 def test_another_quantisation_than_the_stored_one_is_refused(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import load_file
 
 from loretta_cli.tuners import LorettaAdpConfig, LorettaRepConfig
+from tests.tiny_encoder_decoders import with_decoder_inputs
 from tests.tiny_models import FAMILIES, OTHERS, TASK_TYPES, labelled_batch, tiny_model, token_batch
 
 CONFIGS: dict[str, Any] = {"adp": LorettaAdpConfig, "rep": LorettaRepConfig}
@@ -66,14 +67,23 @@ def train(model: Any, family: str, *, steps: int = 3, learning_rate: float = 0.0
 def logits(model: Any) -> torch.Tensor:
     """Logits for one fixed batch."""
     with torch.no_grad():
-        result: torch.Tensor = model(**token_batch()).logits
+        result: torch.Tensor = model(**inputs_of(model)).logits
     return result
 
 
+def inputs_of(model: Any) -> dict[str, torch.Tensor]:
+    """One fixed batch."""
+    batch = token_batch()
+    return with_decoder_inputs(batch) if model.config.is_encoder_decoder else batch
+
+
 def hidden_states(model: Any) -> tuple[torch.Tensor, ...]:
-    """Outputs of the embeddings and of every block, for one fixed batch."""
+    """Outputs of the embeddings and of every block, for one fixed batch; of an encoder-decoder, of both."""
     with torch.no_grad():
-        result: tuple[torch.Tensor, ...] = model(**token_batch(), output_hidden_states=True).hidden_states
+        output = model(**inputs_of(model), output_hidden_states=True)
+    if model.config.is_encoder_decoder:
+        return (*output.encoder_hidden_states, *output.decoder_hidden_states)
+    result: tuple[torch.Tensor, ...] = output.hidden_states
     return result
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.tuners import LorettaRepConfig
-from tests.tiny_models import tiny_model
+from tests.tiny_models import UNKNOWN, tiny_model
 from tests.tuners.adapters import CONFIGS, adapted, config_for
 
 METHODS = list(CONFIGS)
@@ -76,7 +76,7 @@ def test_a_mode_shape_of_a_wrong_product_is_refused() -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_norms_are_refused_where_they_are_not_known(method: str) -> None:
     with pytest.raises(ConfigError, match="normalisation layers of this model family are not known"):
-        completed("gpt2", method, train_norms=True, target_modules=["c_attn"])
+        completed(UNKNOWN, method, train_norms=True, target_modules=["qkv_proj"])
 
 
 @pytest.mark.parametrize("method", METHODS)

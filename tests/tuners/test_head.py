@@ -14,11 +14,12 @@ from loretta_cli.errors import ConfigError
 from loretta_cli.tt import TensorTrainLinear
 from loretta_cli.tuners import LorettaRepConfig
 from loretta_cli.tuners.head import install_tt_head, make_heads_dense
-from tests.tiny_models import same_base_other_head, tiny_model
+from tests.tiny_models import HEAD_PREFIXES, same_base_other_head, tiny_model
 from tests.tuners.adapters import adapted, copy_of_state, logits, saved_tensors, train
 
-CLASSIFIERS = ("bert", "roberta", "deberta", "llama-classifier")
-OUTPUTS = {"roberta": "classifier.out_proj", "deberta": "classifier"}
+CLASSIFIERS = ("bert", "roberta", "deberta", "distilbert", "modernbert", "llama-classifier")
+OUTPUTS = {"roberta": "classifier.out_proj", "deberta": "classifier", "distilbert": "classifier"}
+"""Output layers behind a dense one; in DistilBERT the two are modules side by side."""
 
 
 def trainable_head(model: Any) -> set[str]:
@@ -40,7 +41,7 @@ def test_a_frozen_head_is_saved_and_does_not_train(family: str, method: str, tmp
     model.save_pretrained(tmp_path)
     heads = {name for name in saved_tensors(tmp_path) if "loretta_" not in name}
     assert {name.removeprefix("base_model.model.") for name in heads} == {
-        name for name in state if name.split(".")[0] in ("classifier", "score", *_pooler(family))
+        name for name in state if name.split(".")[0] in HEAD_PREFIXES[family]
     }
     loaded = peft.PeftModel.from_pretrained(
         same_base_other_head(family, state), tmp_path, adapter_name="other"
@@ -48,11 +49,7 @@ def test_a_frozen_head_is_saved_and_does_not_train(family: str, method: str, tmp
     assert torch.equal(logits(loaded.eval()), logits(model))
 
 
-def _pooler(family: str) -> tuple[str, ...]:
-    return ("pooler",) if family == "deberta" else ()
-
-
-@pytest.mark.parametrize("family", ["roberta", "deberta"])
+@pytest.mark.parametrize("family", OUTPUTS)
 @pytest.mark.parametrize("method", ["adp", "rep"])
 @pytest.mark.parametrize("train_output", [True, False])
 def test_the_output_layer_behind_a_tensor_train_trains_as_asked(
@@ -73,7 +70,7 @@ def test_the_output_layer_behind_a_tensor_train_trains_as_asked(
     assert torch.equal(logits(loaded.eval()), logits(model))
 
 
-@pytest.mark.parametrize("family", ["roberta", "deberta"])
+@pytest.mark.parametrize("family", OUTPUTS)
 def test_a_frozen_output_layer_is_a_parameter_again_after_the_merge(family: str) -> None:
     model = adapted(family, "rep", "paper", train_output=False)
     merged = model.merge_and_unload()

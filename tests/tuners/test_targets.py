@@ -9,8 +9,9 @@ import pytest
 from torch import nn
 
 from loretta_cli.errors import LorettaError
-from loretta_cli.tuners.targets import TargetModulesError, candidate_names
-from tests.tiny_models import TwoLayerNet, tiny_model
+from loretta_cli.tuners.proposals import candidate_names
+from loretta_cli.tuners.targets import TargetModulesError, insert_adapter
+from tests.tiny_models import UNKNOWN, TwoLayerNet, tiny_model
 from tests.tuners.adapters import CONFIGS, adapted
 
 both_methods = pytest.mark.parametrize("method", CONFIGS)
@@ -26,13 +27,15 @@ def adapted_names(model: Any) -> list[str]:
 
 
 @both_methods
-@pytest.mark.parametrize("base", [TwoLayerNet, lambda: tiny_model("gpt2")], ids=["plain", "gpt2"])
+@pytest.mark.parametrize("base", [TwoLayerNet, lambda: tiny_model(UNKNOWN)], ids=["plain", UNKNOWN])
 def test_an_unknown_family_without_targets_is_refused_with_the_candidates(method: str, base: Any) -> None:
     model = base()
     with pytest.raises(TargetModulesError, match=r"is not known.*specify `target_modules`") as caught:
         peft.get_peft_model(model, CONFIGS[method]())
     for name in (
-        ("wide", "narrow") if isinstance(model, TwoLayerNet) else ("c_attn", "c_fc", "c_proj", "lm_head")
+        ("wide", "narrow")
+        if isinstance(model, TwoLayerNet)
+        else ("qkv_proj", "out_proj", "fc_in", "fc_out", "lm_head")
     ):
         assert name in caught.value.hint
 
@@ -84,7 +87,14 @@ def test_all_linear_leaves_out_the_head(method: str) -> None:
 @both_methods
 @pytest.mark.parametrize(
     ("family", "layers"),
-    [(family, layers) for family in ("bert", "roberta", "deberta", "llama") for layers in (1, [0])],
+    [
+        (family, layers)
+        for family in (
+            *("bert", "roberta", "deberta", "llama"),
+            *("deberta-v2", "distilbert", "electra", "modernbert", "mpnet"),
+        )
+        for layers in (1, [0])
+    ],
 )
 def test_only_the_layers_to_transform_are_adapted(method: str, family: str, layers: int | list[int]) -> None:
     every = adapted_names(adapted(family, method))
@@ -92,6 +102,32 @@ def test_only_the_layers_to_transform_are_adapted(method: str, family: str, laye
     index = layers if isinstance(layers, int) else layers[0]
     assert chosen == [name for name in every if f".{index}." in name]
     assert 0 < len(chosen) < len(every)
+
+
+@both_methods
+@pytest.mark.parametrize("family", ["bert", "distilbert", "gpt2", "modernbert"])
+def test_a_layer_that_the_model_does_not_have_is_refused(method: str, family: str) -> None:
+    with pytest.raises(TargetModulesError, match=r"names the layers \[2\], but the last layer .* is 1\."):
+        adapted(family, method, target_modules="all-linear", layers_to_transform=[0, 2])
+
+
+@pytest.mark.parametrize("layers", [0, [1]])
+def test_single_layers_of_a_model_with_one_shared_block_are_refused(layers: int | list[int]) -> None:
+    for method in CONFIGS:
+        with pytest.raises(TargetModulesError, match="all layers of albert share one block"):
+            adapted("albert", method, layers_to_transform=layers)
+    lora = peft.LoraConfig(target_modules=["query"], layers_to_transform=layers)
+    with pytest.raises(TargetModulesError, match="all layers of albert share one block"):
+        insert_adapter(tiny_model("albert"), lora)
+
+
+@pytest.mark.parametrize(("family", "target"), [("bert", "query"), ("distilbert", "q_lin")])
+def test_a_layer_that_the_model_does_not_have_is_refused_for_other_methods_too(
+    family: str, target: str
+) -> None:
+    lora = peft.LoraConfig(target_modules=[target], layers_to_transform=[0, 2])
+    with pytest.raises(TargetModulesError, match=r"names the layers \[2\]"):
+        insert_adapter(tiny_model(family), lora)
 
 
 @both_methods

@@ -2,7 +2,7 @@
 
 Gemma 3 stands here as ``gemma3_text`` (270M and 1B, or the text part of a larger one). The larger
 checkpoints are of type ``gemma3``: a wrapper of this model and a vision tower, whose layers have the same
-names. That wrapper is no family: an adapter for text would reach into the tower. ``models.loading`` refuses
+names. That wrapper is no family: an adapter for text would reach into the tower. ``models.forms`` refuses
 it and says how to save the text part.
 """
 

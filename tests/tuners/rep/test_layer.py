@@ -10,10 +10,10 @@ from torch import nn
 from transformers.pytorch_utils import Conv1D
 
 from loretta_cli.errors import ConfigError
-from loretta_cli.tt import TensorTrain, choose_mode_shape
+from loretta_cli.tt import choose_mode_shape
 from loretta_cli.tuners import LorettaRepConfig
 from loretta_cli.tuners.rep import RepLayer
-from loretta_cli.tuners.rep.layer import fold
+from loretta_cli.tuners.rep.folding import FactorTrain, fold
 
 
 def layer(base: nn.Module, **settings: Any) -> RepLayer:
@@ -82,8 +82,8 @@ def test_a_straddling_train_gives_the_right_update() -> None:
 )
 def test_folding_is_exact_wherever_the_narrowest_place_is(inputs: int, r: int, outputs: int) -> None:
     torch.manual_seed(0)
-    first = TensorTrain(choose_mode_shape(inputs, r), 3).double()
-    second = TensorTrain(choose_mode_shape(r, outputs), 6).double()
+    first = FactorTrain(choose_mode_shape(inputs, r), 3).double()
+    second = FactorTrain(choose_mode_shape(r, outputs), 6).double()
     left, right = fold(first, second, 0.5)
     torch.testing.assert_close(left @ right, 0.5 * first.dense() @ second.dense(), rtol=1e-10, atol=1e-10)
 

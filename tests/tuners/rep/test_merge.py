@@ -12,11 +12,16 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from loretta_cli.tuners.rep import RepLayer
-from tests.tiny_models import FAMILIES, TwoLayerNet, model_class, tiny_model
+from tests.tiny_models import FAMILIES, OTHERS, TwoLayerNet, model_class, tiny_model
 from tests.tuners.adapters import CONFIGS, PRESETS, adapted, config_for, copy_of_state, logits, train
 
 every_case = pytest.mark.parametrize(
-    ("family", "preset"), [(family, preset) for family in FAMILIES for preset in PRESETS]
+    ("family", "preset"),
+    [
+        *((family, preset) for family in FAMILIES for preset in PRESETS),
+        *((family, "standard") for family in OTHERS),
+        ("distilbert", "paper"),  # the dense layer of its head is a saved module itself
+    ],
 )
 
 

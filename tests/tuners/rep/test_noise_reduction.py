@@ -95,14 +95,10 @@ def test_disabling_and_enabling_keeps_the_start_frozen() -> None:
 
 @pytest.mark.parametrize("family", [*FAMILIES, "gpt2"])
 def test_merging_is_exact(family: str) -> None:
-    model = adapted(family, "rep", init_weights="noise-reduction", **_targets(family))
+    model = adapted(family, "rep", init_weights="noise-reduction")
     train(model, family)
     expected = logits(model)
     torch.testing.assert_close(logits(model.merge_and_unload()), expected, rtol=0, atol=1e-4)
-
-
-def _targets(family: str) -> dict[str, Any]:
-    return {"target_modules": ["c_attn"]} if family == "gpt2" else {}
 
 
 def test_the_factors_hold_the_difference_at_twice_the_rank() -> None:
