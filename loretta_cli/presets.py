@@ -161,5 +161,5 @@ def frozen_head_modules(head: Head, kind: HeadKind, *, train_output: bool) -> li
         return list(head.modules)
     if kind == "tt":
         return [] if train_output else [head.output]
-    owner = head.output.split(".")[0]
-    return [module for module in head.modules if module != owner]
+    # The model's own head trains, but for a pooler: as on BERT, whose pooler comes with the checkpoint.
+    return [module for module in head.modules if module == "pooler"]

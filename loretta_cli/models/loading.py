@@ -222,8 +222,8 @@ def _attempt(source: ModelSource, action: Callable[[], T]) -> T:
         reason = " ".join(str(error).split("\n")[0].split())
         if "for 'Byte'" in reason or "for 'Char'" in reason:  # torch was to draw numbers in 4 or 8 bits
             raise ModelError(
-                f"{source.name} is stored quantised, and has no weights for a layer that would be quantised too, "
-                "such as one of a new classification head.",
+                f"{source.name} is stored quantised, and has no weights for a layer that would be quantised "
+                "too, such as one of a new classification head.",
                 hint="Give the model that is not quantised, and for example model.quantization=nf4.",
             ) from error
         if source.is_local:

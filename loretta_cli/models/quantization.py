@@ -77,9 +77,10 @@ def stored_quantization(config: Any, name: str = "the model") -> Quantization | 
     kind = settings.get("bnb_4bit_quant_type")
     if settings.get("load_in_4bit") and kind in ("nf4", "fp4"):
         return cast("Quantization", kind)
+    found_format = settings.get("quant_method", "of another package")
     raise ModelError(
-        f"The weights of {name} are stored in the format {settings.get('quant_method', 'of another package')}; "
-        f"of the quantised formats, those of {PACKAGE} are read.",
+        f"The weights of {name} are stored in the format {found_format}; of the quantised formats, those of "
+        f"{PACKAGE} are read.",
         hint="Give the model that is not quantised, and for example model.quantization=nf4.",
     )
 
@@ -166,8 +167,8 @@ def make_trainable(model: nn.Module) -> None:
             )
         if state.shape[-1] % state.blocksize:
             raise ModelError(
-                f"The layer {name} has {state.shape[-1]} inputs, and {PACKAGE} computes 4-bit layers right on a "
-                f"CPU only with a multiple of {state.blocksize}.",
+                f"The layer {name} has {state.shape[-1]} inputs; on a CPU, {PACKAGE} computes 4-bit layers "
+                f"right only with a multiple of {state.blocksize}.",
                 hint="Use model.quantization=int8, or a GPU.",
             )
         setattr(module, _CPU_REPACKING, False)

@@ -7,9 +7,9 @@ never the question or the options.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 
@@ -85,9 +85,39 @@ def encode_prompts(task: Task, examples: Sequence[Example], tokenizer: Tokenizer
 def _encode_prompt(
     prompt: Prompt, example: Example, tokenizer: Tokenizer, max_length: int
 ) -> tuple[list[int], list[list[int]], bool]:
+    options: list[list[int]] = []
+
+    def tokens(texts: Mapping[str, str]) -> tuple[list[int], int]:
+        nonlocal options
+        ids, options = _tokens(prompt, texts, tokenizer)
+        return ids, len(ids) + max(map(len, options))
+
+    ids, cut = fitting_prompt(prompt, example, tokenizer, max_length, tokens)
+    return ids, options, cut
+
+
+def fitting_prompt(
+    prompt: Prompt,
+    example: Example,
+    tokenizer: Tokenizer,
+    max_length: int,
+    tokens: Callable[[Mapping[str, str]], tuple[list[int], int]],
+) -> tuple[list[int], bool]:
+    """The tokens of a prompt that fits, and whether its ``cut`` column lost text for it.
+
+    Args:
+        prompt: The prompt form of the task.
+        example: Its row.
+        tokenizer: Of the model.
+        max_length: What it must fit.
+        tokens: From the columns' texts to the prompt's tokens, and how long the row is with them.
+
+    Raises:
+        DataError: If it does not fit even without its ``cut`` column.
+    """
     texts = dict(example.texts)
-    ids, options = _tokens(prompt, texts, tokenizer)
-    excess = len(ids) + max(map(len, options)) - max_length
+    ids, length = tokens(texts)
+    excess = length - max_length
     cut = excess > 0
     whole = tokenizer(texts[prompt.cut], add_special_tokens=False, verbose=False)["input_ids"] if cut else []
     kept = len(whole)
@@ -102,12 +132,14 @@ def _encode_prompt(
         # A character of several tokens that is cut in two decodes to a replacement character.
         text = tokenizer.decode(whole[:kept], skip_special_tokens=True)
         texts[prompt.cut] = text.rstrip("\N{REPLACEMENT CHARACTER}")
-        ids, options = _tokens(prompt, texts, tokenizer)
-        excess = len(ids) + max(map(len, options)) - max_length
-    return ids, options, cut
+        ids, length = tokens(texts)
+        excess = length - max_length
+    return ids, cut
 
 
-def _tokens(prompt: Prompt, texts: dict[str, str], tokenizer: Tokenizer) -> tuple[list[int], list[list[int]]]:
+def _tokens(
+    prompt: Prompt, texts: Mapping[str, str], tokenizer: Tokenizer
+) -> tuple[list[int], list[list[int]]]:
     """Tokens of the prompt, and of each option behind it."""
     text = prompt.render(texts)
     alone = tokenizer(text, verbose=False)["input_ids"]
@@ -117,12 +149,21 @@ def _tokens(prompt: Prompt, texts: dict[str, str], tokenizer: Tokenizer) -> tupl
     while shared and any(ids[:shared] != alone[:shared] for ids in joined):
         shared -= 1
     options = [_without_end(ids[shared:], tokenizer) for ids in joined]
+    check_options(prompt, options)
+    return list(alone[:shared]), options
+
+
+def check_options(prompt: Prompt, options: Sequence[Sequence[int]]) -> None:
+    """Refuse options that have no tokens, or the same ones.
+
+    Raises:
+        ConfigError: Naming the options.
+    """
     if not all(options) or len({tuple(ids) for ids in options}) < len(options):
         raise ConfigError(
             f"The options {list(prompt.options)} cannot be told apart by this tokenizer.",
             hint="Rename the labels, or use --set task.form=classification.",
         )
-    return list(alone[:shared]), options
 
 
 def _without_end(ids: list[int], tokenizer: Any) -> list[int]:
@@ -167,7 +208,7 @@ class PromptCollator:
             texts = [row["input_ids"] for row in rows]
         else:
             texts = [row["input_ids"] + option for row in rows for option in row["options"]]
-        batch = self._left_padded(texts)
+        batch = padded(texts, self.pad_token_id, side="left")
         if single:
             batch["option_tokens"] = torch.tensor([[option[0] for option in row["options"]] for row in rows])
         else:
@@ -175,11 +216,16 @@ class PromptCollator:
         batch["labels"] = torch.tensor([row["labels"] for row in rows])
         return batch
 
-    def _left_padded(self, texts: Sequence[list[int]]) -> dict[str, torch.Tensor]:
-        length = max(map(len, texts))
-        ids = torch.full((len(texts), length), self.pad_token_id)
-        mask = torch.zeros((len(texts), length), dtype=torch.long)
-        for index, text in enumerate(texts):
-            ids[index, length - len(text) :] = torch.tensor(text)
-            mask[index, length - len(text) :] = 1
-        return {"input_ids": ids, "attention_mask": mask}
+
+def padded(
+    texts: Sequence[Sequence[int]], pad_token_id: int, *, side: Literal["left", "right"]
+) -> dict[str, torch.Tensor]:
+    """``input_ids`` and ``attention_mask`` ``(texts, length)``, with padding on one side."""
+    length = max(map(len, texts))
+    ids = torch.full((len(texts), length), pad_token_id)
+    mask = torch.zeros((len(texts), length), dtype=torch.long)
+    for index, text in enumerate(texts):
+        start = length - len(text) if side == "left" else 0
+        ids[index, start : start + len(text)] = torch.tensor(text)
+        mask[index, start : start + len(text)] = 1
+    return {"input_ids": ids, "attention_mask": mask}

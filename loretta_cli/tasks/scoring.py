@@ -48,10 +48,27 @@ def option_scores(model: nn.Module, batch: Batch) -> torch.Tensor:
     return _mean_log_probabilities(model, inputs, batch["option_lengths"])
 
 
+def text_to_text_scores(model: nn.Module, batch: Batch) -> torch.Tensor:
+    """Mean log-probability of each option's tokens as the answer of an encoder-decoder.
+
+    The encoder reads the prompt; the decoder is given the option, so all its tokens are scored at once.
+    """
+    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "decoder_input_ids")}
+    logits: torch.Tensor = model(**inputs, use_cache=False).logits
+    log_probabilities = functional.log_softmax(logits.float(), dim=-1)
+    if "option_tokens" in batch:
+        return log_probabilities[:, 0].gather(1, batch["option_tokens"])
+    lengths = batch["option_lengths"]
+    found = log_probabilities.gather(2, batch["answer_ids"][..., None])[..., 0]
+    flat = lengths.reshape(-1, 1)
+    counted = torch.arange(found.shape[1], device=flat.device) < flat
+    return ((found * counted).sum(-1) / flat[:, 0]).reshape(lengths.shape)
+
+
 def _mean_log_probabilities(
     model: nn.Module, inputs: Mapping[str, torch.Tensor], lengths: torch.Tensor
 ) -> torch.Tensor:
-    """The same for options of several tokens; ``lengths`` is ``(batch, options)``."""
+    """:func:`option_scores` for options of several tokens; ``lengths`` is ``(batch, options)``."""
     longest = int(lengths.max())
     logits = _last_logits(model, inputs, longest + 1)[:, -longest - 1 : -1]
     targets = inputs["input_ids"][:, -longest:]
@@ -70,8 +87,8 @@ def _last_logits(model: nn.Module, inputs: Mapping[str, torch.Tensor], count: in
 
 def _takes(model: nn.Module, argument: str) -> bool:
     """Whether the language model inside has an argument of this name."""
-    base: Any = getattr(model, "module", model)  # data parallel wraps the model once more
-    if hasattr(model, "get_base_model"):
+    base: Any = getattr(model, "module", model)  # DeepSpeed wraps the model once more
+    if hasattr(base, "get_base_model"):
         base = base.get_base_model()
     return argument in inspect.signature(base.forward).parameters
 

@@ -9,23 +9,28 @@ from __future__ import annotations
 from typing import Any, cast
 
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer
-from peft.utils import ModulesToSaveWrapper, resolve_quantization_backend
+from peft.utils import ModulesToSaveWrapper, get_quantization_kwargs, resolve_quantization_backend
 from torch import nn
 from transformers.pytorch_utils import Conv1D
 
+from loretta_cli.models.quantization import make_trainable
 from loretta_cli.tt import TensorTrain
+from loretta_cli.tuners.all_linear import expand_all_linear
 from loretta_cli.tuners.config import TensorTrainConfig
 from loretta_cli.tuners.head import install_tt_head, make_heads_dense
+from loretta_cli.tuners.offload import check_in_memory, check_saved_in_memory
+from loretta_cli.tuners.refusals import UnsupportedFeatures
 from loretta_cli.tuners.saved_modules import freeze_as_buffers, hold_in_float32, release_float32, thaw
 from loretta_cli.tuners.targets import (
     TargetModulesError,
     check_every_target_matches,
     check_layers,
+    check_saved_modules,
     missing_targets,
 )
 
 
-class TensorTrainTuner(BaseTuner):
+class TensorTrainTuner(UnsupportedFeatures, BaseTuner):
     """A PEFT tuner whose layers are tensor trains and whose config is completed from a preset."""
 
     target_module_mapping: dict[str, list[str]] = {}  # noqa: RUF012 - PEFT declares it so
@@ -34,30 +39,45 @@ class TensorTrainTuner(BaseTuner):
     def _prepare_adapter_config(self, peft_config: Any, model_config: dict[str, Any]) -> Any:
         config = cast("TensorTrainConfig", peft_config)
         config.complete(model_config, (name for name, _ in self.model.named_modules()))
-        check_layers(config.layers_to_transform, model_config.get("num_hidden_layers"))
+        check_layers(config.layers_to_transform, model_config)
+        expand_all_linear(config, self.model)
         if config.target_modules is None:
-            raise missing_targets(self.model, model_config.get("model_type"))
+            raise missing_targets(self.model, model_config.get("model_type"), config.method)
         for name in config.frozen_modules_to_save or ():
             if not any(_lies_at_or_under(name, saved) for saved in config.modules_to_save or ()):
                 config.modules_to_save = [*(config.modules_to_save or ()), name]
+        check_saved_modules(config.modules_to_save, self.model)
+        check_saved_in_memory(config.modules_to_save, self.model)
         return config
 
     def inject_adapter(self, model: nn.Module, adapter_name: str, *args: Any, **kwargs: Any) -> None:
         """Put the adapter into the model, then give its saved modules their form (TT head, frozen)."""
         config = cast("TensorTrainConfig", self.peft_config[adapter_name])
+        make_trainable(model)
         names = [name for name, _ in model.named_modules()]
         check_every_target_matches(config.target_modules, names, model)
         super().inject_adapter(model, adapter_name, *args, **kwargs)
+        self._install_tt_head(config, adapter_name)
         for name, module in self._saved_modules(adapter_name):
-            if config.tt_head and _lies_at_or_under(config.tt_head, name):
-                owner = module.get_submodule(_between(name, config.tt_head))
-                install_tt_head(owner, config.tt_head.rpartition(".")[2], config)
+            # PEFT matches by the end of a name, dot or not: `classifier` takes `pre_classifier` too.
+            saved_as = max(filter(name.endswith, config.modules_to_save or ()), key=len, default=name)
             for frozen in config.frozen_modules_to_save or ():
-                if name.endswith(frozen):  # PEFT matches modules_to_save by suffix
+                if frozen == saved_as:
                     freeze_as_buffers(module)
                 elif _lies_at_or_under(frozen, name):
                     freeze_as_buffers(module.get_submodule(frozen.removeprefix(f"{name}.")))
         self._check_mode_shapes(config)
+
+    def _install_tt_head(self, config: TensorTrainConfig, adapter_name: str) -> None:
+        """Replace the dense layer of the head, a saved module itself or inside one, by a tensor train."""
+        dense = config.tt_head or ""
+        for name, module in self._saved_modules(adapter_name) if dense else ():
+            if dense == name:
+                copies = cast("ModulesToSaveWrapper", self.model.get_submodule(name)).modules_to_save
+                install_tt_head(copies, adapter_name, config)
+            elif _lies_at_or_under(dense, name):
+                owner = module.get_submodule(_between(name, dense))
+                install_tt_head(owner, dense.rpartition(".")[2], config)
 
     def _check_mode_shapes(self, config: TensorTrainConfig) -> None:
         """Refuse modes for a size of matrix that the adapter does not have."""
@@ -98,12 +118,15 @@ class TensorTrainTuner(BaseTuner):
             target.update_layer(adapter_name, peft_config, module_name=current_key)
             return
         base = target.get_base_layer() if isinstance(target, BaseTunerLayer) else target
-        if not isinstance(base, (nn.Linear, Conv1D)) and resolve_quantization_backend(base) is None:
+        quantized = resolve_quantization_backend(base, **get_quantization_kwargs(self.model))
+        if not isinstance(base, (nn.Linear, Conv1D)) and quantized is None:
             raise TargetModulesError(
                 f"The target module {current_key} is a {type(base).__name__}; tensor trains adapt linear "
                 "layers only (torch.nn.Linear, Conv1D, and their quantised forms)."
             )
+        check_in_memory(current_key, base, self.model)
         layer = self.layer_class(target, adapter_name, peft_config, module_name=current_key)
+        layer.quantization_backend = quantized
         if adapter_name not in self.active_adapters:
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)

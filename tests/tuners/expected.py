@@ -67,7 +67,7 @@ def _adp(model: Any, family: Family) -> int:
 
 
 def _head(name: str, family: Family, train_rank: int | None) -> int:
-    """The output layer, and the dense layer before it: a train, or dense where it is in the classifier."""
+    """The output layer, and the dense layer before it: a train, or dense unless it is a pooler."""
     if TASK_TYPES[name] != "SEQ_CLS":
         return 0
     layer = tiny_model(name).get_submodule(family.head.output)
@@ -76,8 +76,7 @@ def _head(name: str, family: Family, train_rank: int | None) -> int:
         return output
     if train_rank is not None:
         return output + matrix(HIDDEN, HIDDEN, train_rank) + HIDDEN
-    owner = family.head.output.partition(".")[0]
-    return output + (DENSE if family.head.dense.startswith(f"{owner}.") else 0)
+    return output + (0 if family.head.dense.startswith("pooler.") else DENSE)
 
 
 def sizes_of(model: Any, suffixes: Iterable[str], exclude: Iterable[str] = ()) -> list[tuple[int, int]]:
