@@ -156,3 +156,10 @@ BASELINES: Mapping[str, Callable[[AdapterSettings, Subject], ParameterCount | No
     "prompt": _prompt,
     "vera": _vera,
 }
+
+READS: Mapping[str, frozenset[str]] = {
+    "adapters": frozenset({"bottleneck"}),
+    "lora": frozenset({"alpha", "bottleneck", "dropout", "target_modules"}),
+    "vera": frozenset({"bottleneck", "target_modules"}),
+}
+"""Adapter settings that a formula reads; the methods that are not here read none."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from loretta_cli.config import AdapterSettings
-from loretta_cli.measure.baselines import count_baseline, given_targets
+from loretta_cli.measure.baselines import READS, count_baseline, given_targets
 from loretta_cli.measure.parameters import FLOAT32_BYTES, LayerShape, ParameterCount
 from loretta_cli.measure.subject import Subject, matches
 from loretta_cli.models.families import AdapterSites, Head, family_of
@@ -21,10 +21,9 @@ from loretta_cli.tt import choose_mode_shape, count_parameters, spread_rank
 
 T = TypeVar("T")
 
-_BASELINE = frozenset({"method", "bottleneck", "alpha", "dropout", "target_modules"})
-_TENSOR_TRAIN = _BASELINE | {"preset", "tt_rank", "head", "train_norms"}
-_SETTINGS = {"adp": _TENSOR_TRAIN | {"bias", "placement", "activation"}, "rep": _TENSOR_TRAIN}
-"""Settings that a formula can follow, by method; those of any other method are ``_BASELINE``."""
+_TENSOR_TRAIN = READS["lora"] | {"preset", "tt_rank", "head", "train_norms"}
+_READS = {**READS, "adp": _TENSOR_TRAIN | {"bias", "placement", "activation"}, "rep": _TENSOR_TRAIN}
+"""Settings that a formula can follow, by method."""
 
 
 def count_in_closed_form(
@@ -44,7 +43,7 @@ def count_in_closed_form(
     """
     family = family_of(facts["model_type"])
     given = {name for name in settings.model_fields_set if getattr(settings, name) is not None}
-    if family is None or not given <= _SETTINGS.get(method, _BASELINE):
+    if family is None or not given <= {"method", *_READS.get(method, ())}:
         return None
     if isinstance(settings.target_modules, str) or (form != family.form == "classification"):
         return None

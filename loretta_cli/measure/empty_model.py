@@ -11,7 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from loretta_cli.config import AdapterSettings
 from loretta_cli.errors import ConfigError, ModelError
-from loretta_cli.measure.baselines import BASELINES, count_baseline
+from loretta_cli.measure.baselines import BASELINES, READS, count_baseline
 from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCount, count_adapter, count_base
 from loretta_cli.measure.subject import Subject
 from loretta_cli.models.families import family_of
@@ -52,10 +52,11 @@ def _baseline(method: str, settings: AdapterSettings, model: Any, form: Form) ->
     total = count_base(model)
     if method == "full":
         return ParameterCount(total, total, {**NO_PARTS, "base": total}, FLOAT32_BYTES * total, 0)
-    if settings.model_fields_set - {"method", "bottleneck"}:
+    reads = READS.get(method, frozenset())
+    if ignored := sorted(settings.model_fields_set - {"method", *reads}):
         raise ConfigError(
-            f"{method} is only counted, with its usual settings.",
-            hint=f"Leave the adapter settings out, but for {method}'s adapter.bottleneck.",
+            f"{method} is only counted, and its count does not have the setting adapter.{ignored[0]}.",
+            hint=f"Remove it. {method} has: {', '.join(sorted(reads)) or 'no settings'}.",
         )
     if family is None:
         raise ModelError(

@@ -18,10 +18,10 @@ def find_architecture(name: str) -> tuple[str, Architecture] | None:
     return None if full is None else (full, ARCHITECTURES[full])
 
 
-def nearest_architecture(name: str) -> str | None:
-    """The full name of the well-known model that a misspelt name comes nearest to, or None."""
-    near = difflib.get_close_matches(name.casefold(), _SPELLINGS, n=1, cutoff=0.7)
-    return _SPELLINGS[near[0]] if near else None
+def nearest_architectures(name: str) -> list[str]:
+    """The full names of the well-known models that a misspelt name comes nearest to: at most three."""
+    near = difflib.get_close_matches(name.casefold(), _SPELLINGS, n=6, cutoff=0.7)
+    return list(dict.fromkeys(_SPELLINGS[spelling] for spelling in near))[:3]
 
 
 def _spellings(full: str) -> tuple[str, str, str]:

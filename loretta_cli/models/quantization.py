@@ -6,6 +6,9 @@ there already or not wanted: PEFT freezes the base, the tuners hold what trains 
 checkpointing is the kind that needs no gradient at the input, and frozen norms and embeddings in fp32
 would cost memory and train nothing.
 
+A 4-bit layer multiplies with the numbers that its weight stands for. An int8 layer rounds its inputs too,
+on a CPU in evaluation only.
+
 Imports torch and transformers; bitsandbytes, an extra, only once a model is quantised.
 """
 

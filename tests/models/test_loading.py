@@ -14,8 +14,8 @@ import torch
 from transformers import AutoConfig, BertForSequenceClassification
 
 from loretta_cli.errors import ModelError
+from loretta_cli.measure.parameters import count_base
 from loretta_cli.models.families import Form
-from loretta_cli.models.forms import default_form
 from loretta_cli.models.loading import (
     architecture_config,
     choose_dtype,
@@ -25,8 +25,13 @@ from loretta_cli.models.loading import (
     load_tokenizer,
 )
 from loretta_cli.models.source import ModelSource, find_model
-from tests.tiny_folders import decoder_tokenizer, save_tiny_decoder, save_tiny_encoder
-from tests.tiny_models import tiny_config
+from tests.tiny_folders import (
+    decoder_tokenizer,
+    save_tiny_decoder,
+    save_tiny_encoder,
+    save_tiny_encoder_decoder,
+)
+from tests.tiny_models import tiny_config, tiny_model
 
 LABELS = ("cold", "mild", "warm")
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
@@ -82,6 +87,44 @@ def test_a_decoder_with_tied_embeddings_lacks_nothing(tmp_path: Path) -> None:
     config = tiny_config("llama", tie_word_embeddings=True)
     transformers.LlamaForCausalLM(config).save_pretrained(tmp_path)
     assert load(tmp_path, "prompt").new_modules == ()
+
+
+def test_an_encoder_decoder_is_whole_and_its_decoder_can_begin(tmp_path: Path) -> None:
+    folder = save_tiny_encoder_decoder(tmp_path)
+    change_config(folder, decoder_start_token_id=None)
+    loaded = load(folder, "prompt")
+    assert loaded.new_modules == ()
+    assert type(loaded.model).__name__ == "T5ForConditionalGeneration"
+    assert loaded.model.lm_head.weight is loaded.model.shared.weight
+    assert loaded.model.config.decoder_start_token_id == loaded.model.config.pad_token_id == 0
+
+
+def test_an_encoder_decoder_gets_a_head_where_classification_is_asked_for(tmp_path: Path) -> None:
+    folder = save_tiny_encoder_decoder(tmp_path)
+    change_config(folder, decoder_start_token_id=None)
+    loaded = load(folder, "classification")
+    assert loaded.new_modules == ("classification_head.dense", "classification_head.out_proj")
+    assert loaded.model.classification_head.out_proj.out_features == 3
+    ids = torch.tensor([[5, 6, 1]])  # the head needs the token that begins the decoder
+    assert loaded.model(input_ids=ids).logits.shape == (1, 3)
+
+
+def test_an_output_layer_beside_the_embedding_is_kept_and_counted(tmp_path: Path) -> None:
+    model = tiny_model("t5-gated")
+    model.save_pretrained(tmp_path)
+    loaded = load(tmp_path, "prompt").model
+    assert torch.equal(loaded.lm_head.weight, model.lm_head.weight)
+    assert not torch.equal(loaded.lm_head.weight, loaded.shared.weight)
+    assert loaded.config.tie_word_embeddings is False
+    assert loaded.config.scale_decoder_outputs is False
+    empty = empty_model(load_config(find_model(str(tmp_path))), "prompt")
+    assert count_base(empty) == count_base(loaded)
+
+
+def test_a_tied_output_layer_is_counted_once() -> None:
+    for name in ("t5", "t5-classifier"):
+        form: Form = "classification" if name.endswith("classifier") else "prompt"
+        assert count_base(empty_model(tiny_config(name), form, 3)) == count_base(tiny_model(name))
 
 
 def test_a_decoder_gets_a_head_where_classification_is_asked_for(folders: dict[Form, Path]) -> None:
@@ -223,26 +266,6 @@ def test_an_empty_model_takes_no_memory_and_has_the_labels() -> None:
     assert isinstance(model, BertForSequenceClassification)
     assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
     assert model.classifier.out_features == 5
-
-
-@pytest.mark.parametrize(
-    ("model_type", "architectures", "form"),
-    [
-        ("bert", ["BertForMaskedLM"], "classification"),
-        ("llama", None, "prompt"),
-        ("llama", ["LlamaForSequenceClassification"], "prompt"),
-        ("gpt2", ["GPT2LMHeadModel"], "prompt"),
-        ("gpt2", None, "prompt"),
-        ("opt", ["OPTForCausalLM"], "prompt"),
-        ("electra", ["ElectraForPreTraining"], "classification"),
-        ("distilbert", None, "classification"),
-        ("gpt2", ["GPT2ForSequenceClassification"], "prompt"),
-        ("brand-new", ["BrandNewForSequenceClassification"], "classification"),
-        ("brand-new", ["BrandNewForCausalLM"], "prompt"),
-    ],
-)
-def test_the_form_follows_from_the_architecture(model_type: str, architectures: Any, form: Form) -> None:
-    assert default_form(SimpleNamespace(model_type=model_type, architectures=architectures)) == form
 
 
 @pytest.mark.parametrize(
