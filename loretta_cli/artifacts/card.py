@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from loretta_cli import __version__
 from loretta_cli.artifacts.files import folder_bytes, write_text
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.models.forms import auto_class
+from loretta_cli.models.quantization import kept_modules, stored_quantization
 
 if TYPE_CHECKING:
     from loretta_cli.planning.plan import AdaptedModel, Plan
@@ -81,20 +83,39 @@ form {plan.form.name}, labels: {", ".join(plan.labels)}.
 def loader_snippet(plan: Plan, base: str, dtype: str) -> str:
     """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape."""
     classifies = plan.form.name == "classification"
-    auto = "AutoModelForSequenceClassification" if classifies else "AutoModelForCausalLM"
+    auto = auto_class(plan.form.name, plan.model_config).__name__
     revision = plan.config.model.revision
     options = f", num_labels={len(plan.labels)}" if classifies else ""
     options += f", dtype={dtype}" + (f', revision="{revision}"' if revision else "")
+    quantizer = _quantizer(plan, dtype)
+    options += ", quantization_config=quantizer" if quantizer else ""
     note = "  # the folder of the base model" if plan.source.is_local else ""
     lines = ["import torch", "from peft import PeftModel", f"from transformers import {auto}", ""]
+    if quantizer:
+        lines[2] = f"from transformers import {auto}, BitsAndBytesConfig"
     lines.append(f'base = "{base}"{note}')
     if base.startswith("bundled:"):
         lines.insert(0, "from loretta_cli.models.source import find_model")
         lines[-1] = f'base = find_model("{base}").location'
+    lines += [f"quantizer = {quantizer}"] if quantizer else []
     if plan.config.adapter.method in ("adp", "rep"):
         lines.insert(0, "import loretta_cli.tuners  # registers the adapter types with PEFT")
     lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{options}), "adapter")')
     return "\n".join(lines)
+
+
+def _quantizer(plan: Plan, dtype: str) -> str:
+    """Python of the settings that the base was quantised with while loading, or an empty string."""
+    kind = plan.config.model.quantization
+    if kind is None or stored_quantization(plan.model_config) is not None:
+        return ""
+    keep = f"llm_int8_skip_modules={kept_modules(plan.model_config.model_type)}"
+    if kind == "int8":
+        return f"BitsAndBytesConfig(load_in_8bit=True, {keep})"
+    return (
+        f'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="{kind}", bnb_4bit_use_double_quant=True,'
+        f" bnb_4bit_compute_dtype={dtype}, {keep})"
+    )
 
 
 def public_name(name: str) -> str:

@@ -33,6 +33,7 @@ def restore(
     data: str | None = None,
     split: str = "validation",
     rows: int | None = None,
+    plain: bool = False,
 ) -> Restored:
     """Load the adapter of a run onto its base model.
 
@@ -41,6 +42,7 @@ def restore(
         data: Another data source than the run's own.
         split: The rows to read.
         rows: At most so many rows.
+        plain: Undo a quantisation of the base.
 
     Raises:
         RunError: If the adapter cannot be loaded.
@@ -48,16 +50,21 @@ def restore(
     """
     config = run.read_config()
     plan = make_plan(config, split_rows(config, data=data, split=split, rows=rows))
-    return Restored(plan, load_adapter(plan, run))
+    return Restored(plan, load_adapter(plan, run, plain=plain))
 
 
-def load_adapter(plan: Plan, run: RunFolder) -> PeftModel:
+def load_adapter(plan: Plan, run: RunFolder, *, plain: bool = False) -> PeftModel:
     """The plan's base model with the run's adapter, in evaluation mode, on the device to use.
+
+    Args:
+        plan: The run's plan.
+        run: The run.
+        plain: Undo a quantisation of the base.
 
     Raises:
         RunError: If the adapter's files are broken or do not fit the base model.
     """
-    base = load_base(plan)
+    base = load_base(plan, plain=plain)
     try:
         model = PeftModel.from_pretrained(base.model, run.adapter)
     except Exception as error:  # safetensors, PEFT and torch each have kinds of their own

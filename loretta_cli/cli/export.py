@@ -36,6 +36,8 @@ def export(
             ("largest logit difference", f"{comparison.max_abs_difference:.3g}"),
             ("accepted", f"{comparison.tolerance:.3g}"),
         ]
+        if report.quantization is not None:
+            rows.append(("trained on a base in", report.quantization))
         if report.rank is not None:
             rows.append(("LoRA rank", str(report.rank)))
         reporter.table(f"Export as {report.format}", ("", "result"), rows)

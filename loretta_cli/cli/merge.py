@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+import typer
+
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 
 EPILOG = options.examples(
     "loretta merge runs/sst2-rep-minilm",
     "loretta merge runs/sst2-rep-minilm --output merged-model",
+    "loretta merge runs/boolq-rep-nf4 --dequantize",
 )
 
 
@@ -15,6 +20,10 @@ def merge(
     run: options.Run,
     output: options.Output = None,
     data: options.Data = None,
+    dequantize: Annotated[
+        bool,
+        typer.Option("--dequantize", help="For a quantised base: write a model that is not quantised."),
+    ] = False,
     trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
@@ -27,14 +36,18 @@ def merge(
         quiet_transformers()
         from loretta_cli.artifacts.merge import merge as merge_run
 
-        report = merge_run(found, output or run / "merged", reporter, data=data)
+        report = merge_run(found, output or run / "merged", reporter, data=data, dequantize=dequantize)
         comparison = report.comparison
+        beside = "base and adapter"
+        if report.dequantized is not None:
+            beside = f"base, dequantised from {report.dequantized}, and adapter"
         reporter.table(
             "Merged model",
             ("", "result"),
             [
                 ("output", report.output),
                 ("largest logit difference", f"{comparison.max_abs_difference:.3g}"),
+                ("compared with", beside),
                 ("accepted", f"{comparison.tolerance:.3g}"),
                 ("rows compared", str(comparison.rows)),
             ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import warnings
@@ -12,7 +13,9 @@ from typing import TYPE_CHECKING
 import typer
 
 from loretta_cli.errors import ConfigError, LorettaError
+from loretta_cli.processes import Processes, may_tell_of_failure, processes
 from loretta_cli.report import Reporter, make_reporter
+from loretta_cli.report.follower import FollowerReporter
 
 if TYPE_CHECKING:
     from loretta_cli.config import Config
@@ -21,25 +24,37 @@ INTERRUPTED = 130
 
 
 @contextlib.contextmanager
-def command(*, json: bool, on_interrupt: str = "") -> Iterator[Reporter]:
+def command(*, json: bool, on_interrupt: str = "", together: bool = False) -> Iterator[Reporter]:
     """Run a command's body with its reporter.
 
     Args:
         json: Whether stdout holds one JSON document.
         on_interrupt: What to say after Ctrl+C.
+        together: Whether several processes share the work; if not, the first does it, the others end here.
 
     Raises:
-        typer.Exit: With the exit code of the error.
+        typer.Exit: With the exit code of the error; with 0 on a process that has nothing to do.
     """
     _quiet()
-    reporter = make_reporter(json=json)
+    reporter, mine = make_reporter(json=json), Processes()
     try:
+        mine = processes()
+        if mine.count > 1:
+            if not (together or mine.is_first):
+                raise typer.Exit
+            if not together:
+                reporter.note("one process does this; the others have nothing to do")
+            if not mine.is_first:
+                place = f"Process {mine.rank} of {mine.count}"
+                reporter = FollowerReporter(reporter, may_tell=may_tell_of_failure, place=place)
         yield reporter
     except LorettaError as error:
-        reporter.failure(error)
+        if mine.count == 1 or not mine.is_first or may_tell_of_failure():
+            reporter.failure(error)
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt:
-        reporter.failure(LorettaError("Interrupted.", hint=on_interrupt))
+        if mine.is_first:
+            reporter.failure(LorettaError("Interrupted.", hint=on_interrupt))
         raise typer.Exit(INTERRUPTED) from None
     except RecursionError as error:
         reporter.failure(LorettaError(f"A value is nested too deeply: {error}."))
@@ -68,6 +83,8 @@ def _quiet() -> None:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    # PEFT imports it wherever it is installed; it then warns of a missing kernel, and of every int8 product.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
 

@@ -35,15 +35,6 @@ def _not_in_this_version(sentence: str, hint: str) -> PydanticCustomError:
     )
 
 
-def refuse_quantization(value: object) -> object:
-    """Refuse every quantised base, in one known sentence."""
-    if value is not None:
-        raise _not_in_this_version(
-            "quantised bases are not part of this version", "Leave model.quantization out, or set it to null."
-        )
-    return value
-
-
 def refuse_zeroth_order(value: object) -> object:
     """Refuse ``zo`` in one known sentence, and leave other words to the list of choices."""
     if value == "zo":

@@ -27,7 +27,6 @@ from loretta_cli.config.kinds import (
     Share,
     Text,
     Warmup,
-    refuse_quantization,
     refuse_zeroth_order,
 )
 
@@ -49,8 +48,8 @@ class ModelSettings(_Settings):
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Number type of the base weights; auto chooses by device."
     )
-    quantization: Annotated[None, BeforeValidator(refuse_quantization), Expects("nothing")] = Field(
-        default=None, description="Reserved: quantised bases are not part of this version."
+    quantization: Literal["nf4", "fp4", "int8"] | None = Field(
+        default=None, description="Quantise the base's linear layers while loading: 4 bits or 8."
     )
     trust_remote_code: bool = Field(
         default=False,
@@ -176,11 +175,18 @@ class TrainingSettings(_Settings):
     )
     warmup: Warmup = Field(default=0.06, description="Below 1: share of all steps; 1 or more: steps.")
     weight_decay: NotNegative = Field(default=0.01, description="Decoupled weight decay.")
-    batch_size: Count = Field(default=16, description="Training rows in one forward pass.")
-    evaluation_batch_size: Count = Field(default=64, description="Validation rows in one forward pass.")
+    batch_size: Count = Field(
+        default=16, description="Training rows in one forward pass, of all processes together."
+    )
+    evaluation_batch_size: Count = Field(
+        default=64, description="Validation rows in one forward pass of each process."
+    )
     gradient_accumulation: Count = Field(default=1, description="Forward passes summed into one step.")
     gradient_checkpointing: bool = Field(
         default=False, description="Recompute activations in the backward pass to save memory."
+    )
+    shard_base: bool = Field(
+        default=False, description="Divide the frozen base among the processes (FSDP) to save memory."
     )
     optimizer: Literal["adamw", "adamw_fused", "adafactor", "sgd"] = Field(
         default="adamw", description="Optimizer of the trained parameters."

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from loretta_cli.evaluation.metrics import compute_metrics
+from loretta_cli.processes import from_all, processes
 from loretta_cli.tasks.scoring import Scorer, scores_loss
 
 
@@ -46,6 +47,11 @@ def evaluate_rows(
     metrics: Sequence[str],
     batch_size: int,
 ) -> dict[str, float]:
-    """The named metrics and ``loss`` of some rows."""
-    scores, labels, loss = score_rows(model, scorer, rows, collate, batch_size)
+    """The named metrics and ``loss`` of some rows; several processes share them, and all get the result."""
+    mine = processes()
+    share = rows[mine.rank :: mine.count]
+    scored = [score_rows(model, scorer, share, collate, batch_size)] if share else []
+    parts = [part for one in from_all(scored) for part in one]
+    scores, labels = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
+    loss = sum(part[2] * len(part[1]) for part in parts) / len(rows)
     return {**compute_metrics(metrics, scores, labels), "loss": loss}

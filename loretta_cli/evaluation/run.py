@@ -13,9 +13,11 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
 from loretta_cli.errors import ModelError
 from loretta_cli.evaluation.evaluate import evaluate_rows
-from loretta_cli.models.loading import choose_form, load_config, to_device
+from loretta_cli.models.forms import choose_form
+from loretta_cli.models.loading import load_config, to_device
 from loretta_cli.models.source import find_model
 from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
+from loretta_cli.processes import connect, disconnect
 from loretta_cli.tasks import CUSTOM
 
 
@@ -43,6 +45,7 @@ def evaluate_run(run: RunFolder, *, data: str | None, split: str, rows: int | No
         split: ``train``, ``validation`` or ``test``.
         rows: At most so many rows.
     """
+    connect()
     restored = restore(run, data=data, split=split, rows=rows)
     return _evaluate(restored.plan, restored.model, split)
 
@@ -53,6 +56,7 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
     Raises:
         ModelError: If the classification head is not in the checkpoint.
     """
+    connect()
     config = _with_own_labels(config)
     plan = make_plan(config, split_rows(config, data=config.data.source, split=split, rows=rows))
     base = load_base(plan)
@@ -95,4 +99,5 @@ def _evaluate(plan: Plan, model: nn.Module, split: str) -> EvaluationResult:
         metrics=task.metrics,
         batch_size=plan.config.training.evaluation_batch_size,
     )
+    disconnect()
     return EvaluationResult(task.name, split, len(rows), task.main_metric, metrics)

@@ -70,4 +70,6 @@ def _shown(value: Any) -> str:
 def _default_origin(key: str, preset: str) -> str:
     if key.startswith(("data.columns.", "data.labels")):
         return "found in the data"
+    if key == "model.quantization":
+        return "found in the model"
     return f"preset {preset}" if key.startswith("adapter.") else "default"

@@ -21,13 +21,21 @@ from loretta_cli.config import Config, TrainingSettings
 from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
 from loretta_cli.methods import training_defaults
+from loretta_cli.models.forms import choose_form, decoder_start_token
 from loretta_cli.models.loading import (
     LoadedModel,
     choose_dtype,
-    choose_form,
     load_config,
     load_model,
     load_tokenizer,
+)
+from loretta_cli.models.quantization import (
+    Quantization,
+    dequantize,
+    kept_modules,
+    quantizer_settings,
+    resolve_quantization,
+    stored_quantization,
 )
 from loretta_cli.models.source import ModelSource, find_model
 from loretta_cli.tasks import CUSTOM
@@ -98,13 +106,16 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     source = find_model(model.name)
     data = data or prepare_task(task.name, config.data, seed=config.training.seed)
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
+    quantization = resolve_quantization(model.quantization, model_config, source.name)
     tokenizer = load_tokenizer(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     form_name = choose_form(task.form, model_config)
-    form = TaskForm(form_name, tokenizer, longest_row(form_name, config.data.max_length, model_config))
+    longest = longest_row(form_name, config.data.max_length, model_config)
+    form = TaskForm(form_name, tokenizer, longest, decoder_start_token(model_config))
     if (config.data.max_length or 0) > form.max_length:
         note = f"data.max_length is {config.data.max_length}; the model has {form.max_length} positions"
         data = dataclasses.replace(data, notes=(*data.notes, note))
-    return Plan(_decided(config, form, data, source), source, model_config, form, data)
+    decided = _decided(config, form, data, source, quantization)
+    return Plan(decided, source, model_config, form, data)
 
 
 def _check_warmup(training: TrainingSettings) -> None:
@@ -135,8 +146,13 @@ def split_rows(config: Config, *, data: str | None, split: str, rows: int | None
     )
 
 
-def load_base(plan: Plan) -> LoadedModel:
+def load_base(plan: Plan, *, plain: bool = False) -> LoadedModel:
     """Load the plan's base model; a new head is drawn from the run's seed.
+
+    Args:
+        plan: The plan.
+        plain: Undo a quantisation after loading: ordinary layers with the numbers that the quantised ones
+            stand for.
 
     Raises:
         ModelError: If it cannot be read, or a prompt is asked of a checkpoint that is no language model.
@@ -144,11 +160,17 @@ def load_base(plan: Plan) -> LoadedModel:
     settings = plan.config.model
     set_seed(plan.config.training.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    dtype = choose_dtype(settings.dtype, plan.model_config, device)
+    quantizer = None
+    if settings.quantization is not None and stored_quantization(plan.model_config) is None:
+        kept = kept_modules(plan.model_config.model_type)
+        quantizer = quantizer_settings(settings.quantization, dtype, kept)
     base = load_model(
         plan.source,
         plan.form.name,
         labels=plan.labels,
-        dtype=choose_dtype(settings.dtype, plan.model_config, device),
+        dtype=dtype,
+        quantizer=quantizer,
         revision=settings.revision,
         trust_remote_code=settings.trust_remote_code,
         pad_token_id=plan.form.tokenizer.pad_token_id,
@@ -159,6 +181,8 @@ def load_base(plan: Plan) -> LoadedModel:
             f"{', '.join(base.new_modules[:3])}.",
             hint="Use --set task.form=classification, or another model.",
         )
+    if plain and settings.quantization is not None:
+        dequantize(base.model)
     return base
 
 
@@ -179,7 +203,9 @@ def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
     return AdaptedModel(model, config, count_adapter(model, total, model_type))
 
 
-def _decided(config: Config, form: TaskForm, data: TaskData, source: ModelSource) -> Config:
+def _decided(
+    config: Config, form: TaskForm, data: TaskData, source: ModelSource, quantization: Quantization | None
+) -> Config:
     """The config with everything filled in that does not need the model's weights."""
     training, task = config.training, data.task
     defaults = training_defaults(config.adapter.method, training.gradient)
@@ -188,7 +214,10 @@ def _decided(config: Config, form: TaskForm, data: TaskData, source: ModelSource
     return config.model_copy(
         update={
             "model": config.model.model_copy(
-                update={"name": source.name if source.name.startswith("bundled:") else source.location}
+                update={
+                    "name": source.name if source.name.startswith("bundled:") else source.location,
+                    "quantization": quantization,
+                }
             ),
             "task": config.task.model_copy(update={"form": form.name}),
             "data": config.data.model_copy(

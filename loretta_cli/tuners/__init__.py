@@ -5,9 +5,17 @@ One folder a method (config, layer, model); shared parts beside them. May import
 """
 
 from loretta_cli.tuners.adp import LorettaAdpConfig, LorettaAdpModel
+from loretta_cli.tuners.hotswap import swap_adapter
 from loretta_cli.tuners.register import register_peft_types
-from loretta_cli.tuners.rep import LorettaRepConfig, LorettaRepModel
+from loretta_cli.tuners.rep import LorettaRepConfig, LorettaRepModel, lora_form
 
 register_peft_types()
 
-__all__ = ["LorettaAdpConfig", "LorettaAdpModel", "LorettaRepConfig", "LorettaRepModel"]
+__all__ = [
+    "LorettaAdpConfig",
+    "LorettaAdpModel",
+    "LorettaRepConfig",
+    "LorettaRepModel",
+    "lora_form",
+    "swap_adapter",
+]

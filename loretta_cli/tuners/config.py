@@ -10,9 +10,12 @@ from peft import PeftConfig, TaskType
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Family, family_of
-from loretta_cli.presets import HeadKind, Method, Preset, preset_for
+from loretta_cli.presets import HeadKind, Method, Preset, frozen_head_modules, preset_for
 from loretta_cli.tt import ModeShape, choose_mode_shape
-from loretta_cli.tuners.head import check_head, frozen_head_modules
+from loretta_cli.tuners.head import check_head
+
+ALL_LINEAR = "all-linear"
+"""``target_modules`` that stands for every linear layer but the output of the model."""
 
 
 @dataclass
@@ -72,6 +75,14 @@ class TensorTrainConfig(PeftConfig):
             raise ConfigError(f"head is {self.head!r}; expected one of {', '.join(get_args(HeadKind))}.")
         if self.layers_pattern is not None and self.layers_to_transform is None:
             raise ConfigError("layers_pattern is given without layers_to_transform.")
+        is_pattern = isinstance(self.target_modules, str) and self.target_modules.lower() != ALL_LINEAR
+        if is_pattern and self.layers_to_transform is not None:
+            # PEFT would adapt all layers that the expression matches, and say nothing.
+            raise ConfigError(
+                "layers_to_transform needs target_modules as a list of names, found the regular expression "
+                f"{self.target_modules!r}.",
+                hint="Name the modules, or put the layers into the regular expression.",
+            )
 
     @property
     def method(self) -> Method:

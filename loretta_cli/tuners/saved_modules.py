@@ -13,6 +13,8 @@ import torch
 from torch import nn
 
 HALF_PRECISION = (torch.float16, torch.bfloat16)
+MODEL_DTYPE = "model_dtype_marker"
+"""An empty buffer: whatever dtype the model around is cast to, this is cast to as well."""
 
 
 def freeze_as_buffers(module: nn.Module) -> None:
@@ -38,19 +40,22 @@ def thaw(module: nn.Module) -> None:
 
 
 def hold_in_float32(module: nn.Module) -> None:
-    """Cast a half-precision module to fp32 and let it speak the dtype of its input.
+    """Cast a half-precision module to fp32 and let it speak the dtype of its model.
 
-    Steps of a usual learning rate vanish in the rounding of a bf16 scale near 1, hence fp32.
+    Steps of a usual learning rate vanish in the rounding of a bf16 scale near 1, hence fp32. A later
+    ``model.half()`` or ``model.float()`` casts this module and what it speaks along with the rest.
     """
-    dtypes = {tensor.dtype for tensor in (*module.parameters(), *module.buffers())}
-    if not dtypes.intersection(HALF_PRECISION):
+    tensors = (*module.parameters(), *module.buffers())
+    half = next((tensor for tensor in tensors if tensor.dtype in HALF_PRECISION), None)
+    if half is None or "float32_hooks" in module.__dict__:
         return
-    holder: Any = module
-    holder.base_dtype = next(dtype for dtype in dtypes if dtype in HALF_PRECISION)
+    marker = torch.empty(0, dtype=half.dtype, device=half.device)
     module.float()
+    module.register_buffer(MODEL_DTYPE, marker, persistent=False)
+    holder: Any = module
     holder.float32_hooks = [
-        module.register_forward_pre_hook(_inputs_to_float32),
-        module.register_forward_hook(_output_to_input_dtype),
+        module.register_forward_pre_hook(_inputs_to_own_dtype),
+        module.register_forward_hook(_output_to_model_dtype),
     ]
 
 
@@ -58,19 +63,27 @@ def release_float32(module: nn.Module) -> None:
     """Undo :func:`hold_in_float32` with one cast."""
     for hook in module.__dict__.pop("float32_hooks", ()):
         hook.remove()
-    dtype = module.__dict__.pop("base_dtype", None)
-    if dtype is not None:
+    if MODEL_DTYPE in module._buffers:
+        dtype = module.get_buffer(MODEL_DTYPE).dtype
+        delattr(module, MODEL_DTYPE)
         module.to(dtype)
 
 
-def _inputs_to_float32(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+def _own_dtype(module: nn.Module) -> torch.dtype:
+    for parameter in module.parameters():
+        return parameter.dtype
+    return next(buffer.dtype for name, buffer in module.named_buffers() if name != MODEL_DTYPE)
+
+
+def _inputs_to_own_dtype(module: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    dtype = _own_dtype(module)
     return tuple(
-        value.float() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+        value.to(dtype) if isinstance(value, torch.Tensor) and value.is_floating_point() else value
         for value in inputs
     )
 
 
-def _output_to_input_dtype(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
+def _output_to_model_dtype(module: Any, inputs: tuple[Any, ...], output: Any) -> Any:
     if isinstance(output, torch.Tensor) and output.is_floating_point():
-        return output.to(module.base_dtype)
+        return output.to(module.get_buffer(MODEL_DTYPE).dtype)
     return output

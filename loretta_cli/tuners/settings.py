@@ -80,12 +80,20 @@ def _adp(given: dict[str, Any], model_type: str | None) -> PeftConfig:
 
 def _lora(given: dict[str, Any], model_type: str | None) -> PeftConfig:
     """PEFT's LoRA with the paper's defaults: rank 8, alpha 16, on query and value."""
+    if isinstance(given.get("target_modules"), str) and "layers_to_transform" in given:
+        raise ConfigError(
+            "With lora, adapter.layers_to_transform works with a list in adapter.target_modules only, "
+            f"found {given['target_modules']!r}.",
+            hint="Write adapter.target_modules=[name, name], or leave adapter.layers_to_transform out.",
+        )
     rank = given.pop("bottleneck", 8)
     family = family_of(model_type)
     if "target_modules" not in given and family is not None:
         given["target_modules"] = list(family.rep_targets)
     if "dropout" in given:
         given["lora_dropout"] = given.pop("dropout")
+    if family is not None and family.keeps_weights_as_in_out:
+        given["fan_in_fan_out"] = True
     return LoraConfig(r=rank, lora_alpha=given.pop("alpha", 2 * rank), **given)
 
 

@@ -2,33 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import difflib
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, cast
 
-from peft import PeftConfig, PeftModel, get_peft_model
+from peft import PeftConfig, PeftModel, TaskType, get_peft_model
 from peft.utils.error import NoMatchingPeftModuleError
 from torch import nn
 from transformers import PreTrainedModel
-from transformers.pytorch_utils import Conv1D
 
 from loretta_cli.errors import LorettaError, ModelError
+from loretta_cli.models.dimensions import num_layers
+from loretta_cli.models.families import family_of
+from loretta_cli.models.inspection import head_modules
+from loretta_cli.models.quantization import quantized_layers
+from loretta_cli.tuners.config import ALL_LINEAR
+from loretta_cli.tuners.proposals import candidate_names, config_of, hint_for_targets, known_layers
 
 
 class TargetModulesError(ModelError, ValueError):
     """``target_modules`` does not fit the model. A ``ValueError`` too, as PEFT's callers expect."""
-
-
-def candidate_names(model: nn.Module) -> list[str]:
-    """Last names of the linear layers of a model, those that a target list could hold, sorted."""
-    return sorted(
-        {
-            name.removesuffix(".base_layer").removesuffix(".original_module").rpartition(".")[2]
-            for name, module in model.named_modules()
-            if isinstance(module, (nn.Linear, Conv1D))
-            and ".loretta_" not in name
-            and ".modules_to_save." not in name
-        }
-    )
 
 
 def check_every_target_matches(targets: object, module_names: Iterable[str], model: nn.Module) -> None:
@@ -55,32 +49,60 @@ def check_every_target_matches(targets: object, module_names: Iterable[str], mod
         raise TargetModulesError(
             f"{part} of the target modules {sorted(targets)} exist in the model: {missing} not found in the "
             "base model. Please check the target modules and try again.",
-            hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}.",
+            hint=f"{known_layers(model)}.",
         )
 
 
-def check_layers(layers: int | Sequence[int] | None, count: int | None) -> None:
-    """Refuse ``layers_to_transform`` beyond the last block of the model.
+def check_saved_modules(names: Iterable[str] | None, model: nn.Module) -> None:
+    """Refuse an adapter that saves, and perhaps trains, modules that are quantised.
+
+    Args:
+        names: ``modules_to_save`` of a config, matched by suffix as PEFT does.
+        model: The base model.
+
+    Raises:
+        TargetModulesError: Naming the quantised layers, and how to load the base without them.
+    """
+    suffixes = tuple(names or ())
+    saved = [name for name, _ in model.named_modules() if suffixes and name.endswith(suffixes)]
+    if wrong := quantized_layers(model, saved):
+        raise TargetModulesError(
+            f"The adapter saves {', '.join(suffixes)}, and {', '.join(wrong[:3])} of the base model "
+            f"{'is' if len(wrong) == 1 else 'are'} quantised; what an adapter saves must not be.",
+            hint=f"Load the base with BitsAndBytesConfig(..., llm_int8_skip_modules={[*suffixes]}).",
+        )
+
+
+def check_layers(layers: int | Sequence[int] | None, model_config: Mapping[str, Any]) -> None:
+    """Refuse ``layers_to_transform`` beyond the last block of the model, or where blocks are shared.
+
+    Args:
+        layers: Indices of blocks, or nothing.
+        model_config: The base model's config as a mapping.
 
     Raises:
         TargetModulesError: Naming the indices that do not exist.
     """
     asked = [layers] if isinstance(layers, int) else list(layers or ())
-    beyond = [layer for layer in asked if count is not None and layer >= count]
-    if beyond:
+    family, count = family_of(model_config.get("model_type")), num_layers(model_config)
+    if asked and family is not None and family.shares_blocks:
         raise TargetModulesError(
-            f"layers_to_transform names the layers {beyond}, but the last layer of the model is "
-            f"{(count or 0) - 1}."
+            f"layers_to_transform names the layers {asked}, but all layers of {family.name} share one block, "
+            "so an adapter stands at every depth or at none.",
+            hint="Leave adapter.layers_to_transform out.",
         )
+    beyond = [layer for layer in asked if layer < 0 or (count is not None and layer >= count)]
+    if beyond:
+        last = "layers are counted from 0" if count is None else f"the last layer of the model is {count - 1}"
+        raise TargetModulesError(f"layers_to_transform names the layers {beyond}, but {last}.")
 
 
-def missing_targets(model: nn.Module, model_type: str | None) -> TargetModulesError:
-    """The error for a model of unknown family when no targets were given."""
+def missing_targets(model: nn.Module, model_type: str | None, method: str) -> TargetModulesError:
+    """The error for a model of unknown family when no targets were given: what was found, to be confirmed."""
     return TargetModulesError(
         f"The model family {model_type or 'of this model'!r} is not known, so it is not known which layers "
         "to adapt. Please specify `target_modules`.",
-        hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}; "
-        "for example adapter.target_modules=[name, name].",
+        hint=hint_for_targets(model, method),
     )
 
 
@@ -90,10 +112,9 @@ def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
     Raises:
         LorettaError: If it does not fit the model; PEFT's complaint where our own checks have none.
     """
-    check_layers(
-        getattr(config, "layers_to_transform", None),
-        getattr(getattr(model, "config", None), "num_hidden_layers", None),
-    )
+    settings, model_config = cast("Any", config), config_of(model)
+    check_layers(getattr(config, "layers_to_transform", None), model_config)
+    _save_unknown_head(model, settings, model_config)
     try:
         return cast("PeftModel", get_peft_model(cast("PreTrainedModel", model), config))
     except LorettaError:
@@ -101,11 +122,38 @@ def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
     except NoMatchingPeftModuleError as error:
         raise TargetModulesError(
             f"No module of the model is adapted with {_targeting(config)}.",
-            hint=f"Linear layers of this model: {', '.join(candidate_names(model)) or 'none'}.",
+            hint=f"{_reading_of(settings.target_modules, model)}{known_layers(model)}.",
+        ) from error
+    except re.error as error:
+        raise TargetModulesError(
+            f"{_targeting(config)} is no regular expression: {error}.",
+            hint=f"{_reading_of(settings.target_modules, model)}{known_layers(model)}.",
         ) from error
     except ValueError as error:
+        if settings.target_modules is None:
+            raise missing_targets(model, model_config.get("model_type"), "lora") from error
         problem = " ".join(str(error).split())
         raise ModelError(f"The adapter does not fit the model: {problem}") from error
+
+
+def _save_unknown_head(model: nn.Module, config: Any, model_config: Mapping[str, Any]) -> None:
+    """Have the whole head of a classifier of unknown family trained and saved; PEFT knows two names only."""
+    if config.task_type != TaskType.SEQ_CLS or family_of(model_config.get("model_type")) is not None:
+        return
+    names = list(dict.fromkeys([*(config.modules_to_save or ()), *head_modules(model)]))
+    inner = {name for name in names if any(name.startswith(f"{other}.") for other in names)}
+    config.modules_to_save = [name for name in names if name not in inner] or None
+
+
+def _reading_of(targets: object, model: nn.Module) -> str:
+    """How a single text was read, and what may have been meant by it."""
+    if not isinstance(targets, str):
+        return ""
+    if difflib.get_close_matches(targets.lower(), [ALL_LINEAR], cutoff=0.7):
+        return f"Did you mean {ALL_LINEAR!r}? "
+    if targets in candidate_names(model):
+        return f"For the layers of that name write [{targets}]. "
+    return "A single text is a regular expression of a module's whole name. "
 
 
 def _targeting(config: Any) -> str:

@@ -1,7 +1,8 @@
-"""The base of both tuners: every override of PEFT's internal hooks stands here.
+"""The base of both tuners: every override of PEFT's internal hooks stands here and in ``refusals.py``.
 
 PEFT is pinned to a minor version because these hooks are its internals: ``_prepare_adapter_config``,
-``inject_adapter``, ``_cast_adapter_dtype``, ``_replace_module``, ``_unload_and_optionally_merge``.
+``inject_adapter``, ``_cast_adapter_dtype``, ``_replace_module``, ``_unload_and_optionally_merge``,
+``_check_merge_allowed`` (in the two models), ``_enable_peft_forward_hooks``.
 """
 
 from __future__ import annotations

@@ -62,7 +62,7 @@ MISTAKES = {
         ("--gradient", "zo"), ("zeroth-order training is not part of this version", "backprop")
     ),
     "gradient: unknown": Bad(("--gradient", "back"), ("training.gradient", "expected backprop")),
-    "quantization": Bad(("--set", "model.quantization=nf4"), ("quantised bases are not part",)),
+    "quantization": Bad(("--set", "model.quantization=nf5"), ("model.quantization", "Did you mean 'nf4'?")),
     "recipe: unknown": Bad(("quikstart",), ("Unknown recipe 'quikstart'", "Did you mean 'quickstart'?")),
     "recipe: missing file": Bad(("./mine.yaml",), ("no recipe file",)),
     "recipe: unknown key": _recipe(

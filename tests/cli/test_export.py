@@ -12,7 +12,10 @@ from tests.cli.conftest import FinishedRun
 from tests.cli.logits import PLAIN_PEFT, assert_close, run_logits
 from tests.command_line import files_below, loretta, python
 
-KEYS = {"output", "format", "verified", "max_abs_difference", "tolerance", "rank", "schema_version"}
+KEYS = {
+    *("output", "format", "verified", "max_abs_difference", "tolerance", "rank", "quantization"),
+    "schema_version",
+}
 
 
 @pytest.mark.parametrize("name", ["rep_run", "prompt_run", "roberta", "deberta"])

@@ -12,7 +12,10 @@ from tests.cli.conftest import FinishedRun
 from tests.cli.logits import PLAIN_TRANSFORMERS, assert_close, run_logits
 from tests.command_line import files_below, loretta, python
 
-KEYS = {"output", "max_abs_logit_difference", "verified", "tolerance", "rows", "schema_version"}
+KEYS = {
+    *("output", "max_abs_logit_difference", "verified", "tolerance", "rows", "dequantized"),
+    "schema_version",
+}
 
 
 @pytest.mark.parametrize("name", ["rep_run", "prompt_run", "roberta", "deberta"])

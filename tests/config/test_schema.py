@@ -66,6 +66,7 @@ def test_the_defaults_of_training_are_the_documented_ones():
         "evaluation_batch_size": 64,
         "gradient_accumulation": 1,
         "gradient_checkpointing": False,
+        "shard_base": False,
         "optimizer": "adamw",
         "max_grad_norm": 1.0,
         "seed": 0,
@@ -123,6 +124,9 @@ def test_unknown_keys_are_refused_at_every_depth():
         ("data.labels", ["no", "yes"], ["no", "yes"]),
         ("data.max_length", 8, 8),
         ("model.quantization", None, None),
+        ("model.quantization", "nf4", "nf4"),
+        ("model.quantization", "fp4", "fp4"),
+        ("model.quantization", "int8", "int8"),
     ],
 )
 def test_a_right_value_is_kept_in_the_kind_of_its_setting(key, value, kept):
@@ -137,7 +141,8 @@ def test_a_right_value_is_kept_in_the_kind_of_its_setting(key, value, kept):
         ("model.name", ""),
         ("model.name", 5),
         ("model.dtype", "int8"),
-        ("model.quantization", "nf4"),
+        ("model.quantization", "4bit"),
+        ("model.quantization", 8),
         ("model.trust_remote_code", "perhaps"),
         ("adapter.method", None),
         ("adapter.preset", "large"),

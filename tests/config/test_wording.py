@@ -71,6 +71,7 @@ BOOLEANS = {
     "adapter.bias",
     "adapter.train_norms",
     "training.gradient_checkpointing",
+    "training.shard_base",
 }
 
 

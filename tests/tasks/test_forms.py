@@ -7,11 +7,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from loretta_cli.errors import DataError
 from loretta_cli.models.families import Form
 from loretta_cli.tasks import TASKS, Example
 from loretta_cli.tasks.forms import LONGEST, TaskForm, longest_row
-from loretta_cli.tasks.scoring import head_scores, option_scores
-from tests.tiny_folders import decoder_tokenizer, encoder_tokenizer
+from loretta_cli.tasks.scoring import head_scores, option_scores, text_to_text_scores
+from tests.tiny_folders import decoder_tokenizer, encoder_decoder_tokenizer, encoder_tokenizer
 
 SST2 = TASKS.get("sst2")
 EXAMPLES = [Example({"sentence": "a great film"}, 1), Example({"sentence": "bad " * 40}, 0)]
@@ -38,6 +39,24 @@ def test_the_prompt_form_makes_batches_of_options() -> None:
     assert (form.task_type, form.scorer) == ("CAUSAL_LM", option_scores)
 
 
+def test_the_prompt_form_of_an_encoder_decoder_is_text_to_text() -> None:
+    form = TaskForm("prompt", encoder_decoder_tokenizer(), 32, decoder_start=0)
+    encoded = form.encode(SST2, EXAMPLES)
+    assert encoded.shortened == 1
+    batch = form.collate(encoded.rows)
+    assert batch["decoder_input_ids"].tolist() == [[0], [0]]
+    assert batch["option_tokens"].shape == (2, 2)
+    assert (form.task_type, form.scorer) == ("SEQ_2_SEQ_LM", text_to_text_scores)
+
+
+def test_the_classification_form_of_an_encoder_decoder_wants_ends_of_texts() -> None:
+    form = TaskForm("classification", encoder_decoder_tokenizer(), 32, decoder_start=0)
+    assert form.collate(form.encode(SST2, EXAMPLES).rows)["input_ids"].shape == (2, 32)
+    assert (form.task_type, form.scorer) == ("SEQ_CLS", head_scores)
+    with pytest.raises(DataError, match="end-of-text"):
+        form.encode(SST2, [*EXAMPLES, Example({"sentence": "a </s> b"}, 0)])
+
+
 @pytest.mark.parametrize(
     ("form", "asked", "model_type", "positions", "longest"),
     [
@@ -46,6 +65,7 @@ def test_the_prompt_form_makes_batches_of_options() -> None:
         ("classification", 900, "bert", 512, 512),
         ("classification", None, "bert", 128, 128),
         ("classification", 900, "roberta", 514, 512),
+        ("classification", 900, "mpnet", 514, 512),
         ("prompt", None, "llama", 4096, LONGEST["prompt"]),
         ("prompt", 2048, "llama", 4096, 2048),
         ("prompt", None, "llama", 128, 128),
@@ -58,6 +78,10 @@ def test_the_longest_row_is_as_asked_within_the_models_positions(
     assert longest_row(form, asked, config) == longest
 
 
-def test_a_model_without_a_position_limit_takes_the_usual_length() -> None:
-    config = SimpleNamespace(model_type="xlnet", max_position_embeddings=None)
+@pytest.mark.parametrize("positions", [None, -1])
+def test_a_model_without_a_position_limit_takes_the_usual_length_or_what_is_asked(
+    positions: int | None,
+) -> None:
+    config = SimpleNamespace(model_type="xlnet", max_position_embeddings=positions)
     assert longest_row("prompt", None, config) == LONGEST["prompt"]
+    assert longest_row("prompt", 3000, config) == 3000

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import peft
 import pytest
+from peft.tuners.tuners_utils import BaseTunerLayer
 from torch import nn
 
-from loretta_cli.errors import LorettaError
+from loretta_cli.config import AdapterSettings
+from loretta_cli.errors import ConfigError, LorettaError
+from loretta_cli.models.inspection import head_modules
 from loretta_cli.tuners.proposals import candidate_names
+from loretta_cli.tuners.settings import make_peft_config
 from loretta_cli.tuners.targets import TargetModulesError, insert_adapter
 from tests.tiny_models import UNKNOWN, TwoLayerNet, tiny_model
 from tests.tuners.adapters import CONFIGS, adapted
+from tests.unknown_models import unknown_model
 
 both_methods = pytest.mark.parametrize("method", CONFIGS)
 
@@ -78,10 +84,23 @@ def test_a_regular_expression_is_matched_as_peft_does(method: str) -> None:
 
 
 @both_methods
-def test_all_linear_leaves_out_the_head(method: str) -> None:
-    names = adapted_names(adapted("llama", method, target_modules="all-linear"))
-    assert len(names) == 2 * 7
-    assert "lm_head" not in names
+@pytest.mark.parametrize(
+    ("family", "count"),
+    [
+        ("llama", 2 * 7),
+        ("bert", 2 * 6 + 1),  # the pooler is no part of the head
+        ("llama-classifier", 2 * 7),
+        ("gpt2", 2 * 4),
+        ("t5", 2 * 6 + 2 * 10),
+        ("t5-gated", 2 * 7 + 2 * 11),
+        ("t5-classifier", 2 * 6 + 2 * 10),
+        (UNKNOWN, 2 * 4),
+    ],
+)
+def test_all_linear_leaves_out_the_head(method: str, family: str, count: int) -> None:
+    names = adapted_names(adapted(family, method, target_modules="all-linear"))
+    assert len(names) == count
+    assert not any(name.startswith(("lm_head", "score", "class")) for name in names)
 
 
 @both_methods
@@ -168,3 +187,58 @@ def test_candidates_are_the_same_after_an_adapter_was_added(method: str) -> None
     expected = ["classifier", "dense", "key", "query", "value"]
     assert candidate_names(tiny_model("bert")) == expected
     assert candidate_names(adapted("bert", method, "paper").get_base_model()) == expected
+
+
+@pytest.mark.parametrize("config", [*CONFIGS.values(), peft.LoraConfig], ids=[*CONFIGS, "lora"])
+@pytest.mark.parametrize("name", ["xlnet", "xlm", "roformer"])
+def test_all_linear_leaves_out_the_head_of_a_classifier_of_unknown_family(name: str, config: Any) -> None:
+    """PEFT looks for heads of two names; the others, too, are trained whole."""
+    base = unknown_model(name)
+    head = tuple(head_modules(base))
+    model = insert_adapter(base, config(task_type="SEQ_CLS", target_modules="all-linear"))
+    adapted_layers = [layer for layer, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+    assert adapted_layers
+    assert not any(layer.removeprefix("base_model.model.").startswith(head) for layer in adapted_layers)
+    trained = {full for full, value in model.named_parameters() if value.requires_grad}
+    for module in head:
+        assert any(f"{module}.modules_to_save.default" in full for full in trained)
+
+
+@both_methods
+def test_all_linear_in_chosen_layers_only(method: str) -> None:
+    """T5's blocks have numbered parts; the layer is the block, in the encoder and in the decoder."""
+    names = adapted_names(adapted("t5", method, target_modules="all-linear", layers_to_transform=[1]))
+    assert len(names) == 6 + 10
+    assert all(".block.1." in name for name in names)
+
+
+def test_lora_takes_chosen_layers_with_a_list_of_names_only() -> None:
+    settings = AdapterSettings(method="lora", target_modules="all-linear", layers_to_transform=[1])
+    with pytest.raises(ConfigError, match="with a list in") as caught:
+        make_peft_config(settings, task_type="CAUSAL_LM", model_type="llama")
+    assert "adapter.layers_to_transform" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("targets", "hint"),
+    [
+        ("all-liner", "Did you mean 'all-linear'?"),
+        ("all_linear", "Did you mean 'all-linear'?"),
+        ("linear", "Did you mean 'all-linear'?"),
+        ("q_proj", r"For the layers of that name write [q_proj]."),
+        (r".*\.nothing", "A single text is a regular expression"),
+    ],
+)
+@pytest.mark.parametrize("config", [*CONFIGS.values(), peft.LoraConfig], ids=[*CONFIGS, "lora"])
+def test_a_text_that_matches_nothing_is_refused_with_what_may_be_meant(
+    config: Any, targets: str, hint: str
+) -> None:
+    with pytest.raises(TargetModulesError, match=re.escape(f"adapter.target_modules={targets}")) as caught:
+        insert_adapter(tiny_model("llama"), config(target_modules=targets))
+    assert hint in caught.value.hint
+    assert "down_proj" in caught.value.hint
+
+
+def test_a_text_that_is_no_regular_expression_is_refused() -> None:
+    with pytest.raises(TargetModulesError, match=r"adapter\.target_modules=\*q is no regular expression"):
+        insert_adapter(tiny_model("llama"), CONFIGS["rep"](target_modules="*q"))

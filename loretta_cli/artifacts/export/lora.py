@@ -1,21 +1,11 @@
-"""rep as a standard PEFT LoRA, exact and of the lowest rank.
-
-The update of rep is a product of two thin matrices (``RepLayer.factors``), hence a LoRA of that rank with
-the scale folded in and ``alpha = r``. Trained norms and heads go along as ``modules_to_save``, a TT head as
-the dense matrix that it is.
-"""
+"""rep as a standard PEFT LoRA, exact and of the lowest rank (:func:`loretta_cli.tuners.lora_form`)."""
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
-from typing import Any, cast
 
-import torch
-from peft import LoraConfig, PeftModel, get_peft_model
-from peft.tuners.lora import LoraLayer
-from peft.utils import ModulesToSaveWrapper
-from torch import nn
+from peft import PeftModel
+from safetensors.torch import save_file
 
 from loretta_cli.artifacts.card import public_name
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS, Comparison, compare, row_logits
@@ -27,15 +17,14 @@ from loretta_cli.errors import ConfigError, ExportError
 from loretta_cli.models.loading import to_device
 from loretta_cli.planning.plan import load_base
 from loretta_cli.report import Reporter
-from loretta_cli.tuners.head import make_heads_dense
-from loretta_cli.tuners.rep import RepLayer
-from loretta_cli.tuners.saved_modules import release_float32, thaw
-
-Factors = dict[str, tuple[torch.Tensor, torch.Tensor]]
+from loretta_cli.tuners import lora_form
 
 
 def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | None = None) -> ExportReport:
     """Write a run's rep adapter as a LoRA, load it with plain PEFT, and compare.
+
+    On a quantised base the comparison is made with the numbers that its weights stand for: int8 layers round
+    their inputs too, and a last bit there would drown the adapter's.
 
     Raises:
         ConfigError: If the run's method is not rep.
@@ -51,17 +40,20 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
             else "The adapter folder is a PEFT adapter already.",
         )
     check_new_folder(output)
-    restored = restore(run, data=data, rows=VERIFIED_ROWS)
+    restored = restore(run, data=data, rows=VERIFIED_ROWS, plain=True)
     plan, form = restored.plan, restored.plan.form
     rows = form.encode(plan.data.task, plan.data.validation).rows
+    kind = plan.config.model.quantization
+    if kind is not None:
+        reporter.note(f"the adapter was trained on a base quantised to {kind}: load the LoRA onto the same")
     reporter.note(f"computing the logits of {len(rows)} rows with the rep adapter")
     before = row_logits(restored.model, form, rows)
     with new_folder(output) as folder:
-        rank = write_lora(restored.model, load_base(plan).model, folder)
+        rank = write_lora(restored.model, folder)
         form.tokenizer.save_pretrained(folder)
         del restored
         reporter.note("loading the LoRA with plain PEFT and comparing")
-        again = PeftModel.from_pretrained(load_base(plan).model, folder)
+        again = PeftModel.from_pretrained(load_base(plan, plain=True).model, folder)
         comparison = compare(before, row_logits(to_device(again), form, rows), again.dtype)
         if not comparison.passed:
             raise ExportError(
@@ -69,76 +61,35 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
                 f"more than the {comparison.tolerance:.3g} accepted; nothing was written.",
                 hint="Use model.dtype=float32.",
             )
-        write_text(folder / "README.md", _card(run, plan.config.model.name or "", rank, comparison))
-    return ExportReport(str(output), "lora", comparison, rank)
+        card = _card(run, plan.config.model.name or "", rank, comparison, kind)
+        write_text(folder / "README.md", card)
+    return ExportReport(str(output), "lora", comparison, rank, kind)
 
 
-def write_lora(model: PeftModel, base: nn.Module, folder: Path) -> int:
-    """Save the active rep adapter of ``model`` as a LoRA for ``base``.
+def write_lora(model: PeftModel, folder: Path) -> int:
+    """Save the active rep adapter of ``model`` as a LoRA.
 
     Args:
         model: Base and rep adapter.
-        base: The same base model without adapter; it is changed.
         folder: Where to save.
 
     Returns:
         The largest rank of a layer.
     """
-    adapter = model.active_adapters[0]
-    source = cast("Any", model.peft_config[adapter])
-    factors: Factors = {
-        name: module.factors(adapter)
-        for name, module in _base(model).named_modules()
-        if isinstance(module, RepLayer)
-    }
-    ranks = {name: pair[0].shape[1] for name, pair in factors.items()}
-    rank = max(ranks.values())
-    odd = {name: number for name, number in ranks.items() if number != rank}
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=rank,
-        rank_pattern=odd,
-        alpha_pattern=odd,
-        target_modules=sorted(factors),
-        modules_to_save=list(source.modules_to_save or ()) or None,
-        # The task type would add head names once more; the wrapped modules are what is saved.
-        task_type=source.task_type,
-    )
-    lora = cast("PeftModel", get_peft_model(cast("Any", base), config))
-    with torch.no_grad():
-        _copy_factors(lora, factors)
-        _copy_saved_modules(model, lora, adapter)
-    lora.save_pretrained(str(folder), save_embedding_layers=False)
-    (folder / "README.md").unlink(missing_ok=True)
-    return rank
+    config, tensors = lora_form(model, model.active_adapters[0])
+    config.inference_mode = True
+    config.save_pretrained(str(folder))
+    save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
+    return config.r
 
 
-def _copy_factors(lora: PeftModel, factors: Factors) -> None:
-    for name, module in _base(lora).named_modules():
-        if isinstance(module, LoraLayer):
-            left, right = factors[name]
-            cast("nn.Linear", module.lora_A["default"]).weight.copy_(left.T)
-            cast("nn.Linear", module.lora_B["default"]).weight.copy_(right.T)
-
-
-def _copy_saved_modules(model: PeftModel, lora: PeftModel, adapter: str) -> None:
-    """Copy norms and heads; a TT layer becomes dense, frozen numbers become parameters again."""
-    targets = dict(_base(lora).named_modules())
-    for name, module in _base(model).named_modules():
-        if isinstance(module, ModulesToSaveWrapper):
-            plain = copy.deepcopy(module.modules_to_save[adapter])
-            thaw(plain)
-            make_heads_dense(plain)
-            release_float32(plain)
-            cast("Any", targets[name]).modules_to_save["default"].load_state_dict(plain.state_dict())
-
-
-def _base(model: PeftModel) -> nn.Module:
-    """The transformers model inside, with its tuner layers."""
-    return cast("nn.Module", model.base_model.model)
-
-
-def _card(run: RunFolder, base: str, rank: int, comparison: Comparison) -> str:
+def _card(run: RunFolder, base: str, rank: int, comparison: Comparison, kind: str | None) -> str:
+    origin = ""
+    if kind is not None:
+        origin = f"""
+It was trained on the base model quantised to {kind}, and belongs on the same. The difference above was
+measured on the numbers that the quantised weights stand for.
+"""
     return f"""\
 ---
 base_model: {public_name(base)}
@@ -150,4 +101,4 @@ library_name: peft
 Made by `loretta export --format lora` from the run `{run.path.name}`. A standard PEFT LoRA that needs no
 loretta. The scale is folded in (`lora_alpha = r`). On {comparison.rows} validation rows the largest
 difference of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
-"""
+{origin}"""

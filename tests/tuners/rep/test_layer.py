@@ -44,6 +44,7 @@ def test_the_factors_are_the_update_through_its_narrowest_place(
     made = layer(nn.Linear(48, 48), r=r, tt_rank=rank)
     left, right = made.factors("default")
     assert (left.shape, right.shape) == ((48, narrowest), (narrowest, 48))
+    assert left.t().is_contiguous()  # the fast layout for many rows
     torch.testing.assert_close(left @ right, dense_update(made), rtol=1e-5, atol=1e-5)
 
 
