@@ -19,6 +19,9 @@ SHELL_LINES = [
     line for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) for line in block.splitlines() if line
 ]
 COMMANDS = [line.rpartition("&& ")[2] for line in SHELL_LINES if "loretta " in line.rpartition("&& ")[2]]
+LAUNCHED = [line.rpartition("-m loretta_cli ")[2] for line in SHELL_LINES if "-m loretta_cli " in line]
+"""What torchrun and ``accelerate launch`` are told to run."""
+COMMANDS += [f"loretta {arguments}" for arguments in LAUNCHED]
 
 
 def parsed(line: str) -> tuple[str, dict[str, object]]:
@@ -85,3 +88,10 @@ def test_the_counts_of_readme_sum_up() -> None:
     for _, _, cells in rows:
         total, *parts = (int(cell.replace(",", "")) for cell in cells.split(" | "))
         assert total == sum(parts)
+
+
+def test_the_launchers_configurations_that_readme_names_are_there() -> None:
+    named = re.findall(r"--config_file (\S+)", README)
+
+    assert named
+    assert all((ROOT / name).is_file() for name in named)

@@ -38,7 +38,7 @@ def evaluate(
     json: options.Json = False,
 ) -> None:
     """Evaluate a run, or a model as it is, on a split."""
-    with command(json=json) as reporter:
+    with command(json=json, together=True) as reporter:
         if (run is None) == (model is None):
             raise ConfigError(
                 "eval takes a run folder or --model, one of them.", hint="See loretta eval --help."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ import typer
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError, RunError
+from loretta_cli.processes import processes
 from loretta_cli.report import Reporter
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def train(
         if output
         else "Go on with --output RUN --resume."
     )
-    with command(json=json, on_interrupt=again) as reporter:
+    with command(json=json, on_interrupt=again, together=True) as reporter:
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite contradict each other.", hint="Give one of them.")
         if resume and dry_run:
@@ -79,17 +79,13 @@ def train(
                 "--resume and --dry-run contradict each other: a run is resumed with its own settings.",
                 hint="They stand in the run's config.yaml. Give one of the two flags.",
             )
-        if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-            raise ConfigError(
-                "Training with several processes is not part of this version.",
-                hint="Start loretta train without torchrun or accelerate launch.",
-            )
         loaded = _load(recipe, flags, overrides)
         check_remote_code(loaded.config, trusted=trust_remote_code)
         if resume:
             _resume(loaded, reporter, trust_remote_code=trust_remote_code)
         elif dry_run:
-            _dry_run(loaded, reporter, overwrite=overwrite)
+            if processes().is_first:
+                _dry_run(loaded, reporter, overwrite=overwrite)
         else:
             _train(loaded, reporter, overwrite=overwrite)
 
@@ -119,7 +115,9 @@ def _train(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None
 
     config = loaded.config
     folder = choose_folder(config.output.dir, _run_name(config))
-    check_free(folder, overwrite=overwrite)
+    if processes().is_first:
+        # The others are told the folder; by the time they look, it may have been made.
+        check_free(folder, overwrite=overwrite)
     _require_model_and_task(config)
     _run(config, folder, reporter, overwrite=overwrite)
 
@@ -155,7 +153,7 @@ def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool
         )
     if run.finished:
         reporter.note(f"the run {run.path} is finished")
-        _show(run.read_report(), run.path, saved.adapter.method, reporter)
+        _show(run.read_report(), run.path, saved, reporter)
         return
     _run(saved, run.path, reporter, resume=True)
 
@@ -176,14 +174,16 @@ def _with_absolute_paths(loaded: LoadedConfig) -> LoadedConfig:
 def _run(
     config: Config, folder: Path, reporter: Reporter, *, resume: bool = False, overwrite: bool = False
 ) -> None:
+    processes().share(config.training.batch_size)
+    from loretta_cli.artifacts.run_folder import RunFolder
     from loretta_cli.training.run import train as train_adapter
 
     quiet_transformers()
     report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite)
-    _show(report.as_json(), folder, config.adapter.method, reporter)
+    _show(report.as_json(), folder, RunFolder(Path(report.run)).read_config(), reporter)
 
 
-def _show(report: Mapping[str, Any], folder: Path, method: str, reporter: Reporter) -> None:
+def _show(report: Mapping[str, Any], folder: Path, config: Config, reporter: Reporter) -> None:
     """The closing table and the next commands."""
     rows = [(name, f"{value:.4f}") for name, value in report["metrics"].items()]
     rows += [
@@ -196,9 +196,10 @@ def _show(report: Mapping[str, Any], folder: Path, method: str, reporter: Report
     reporter.table("Validation", ("", "result"), rows)
     run = shlex.quote(str(folder))
     commands = [f"loretta eval {run}"]
-    if method == "rep":
+    if config.adapter.method == "rep":
+        undo = " --dequantize" if config.model.quantization else ""
         commands += [
-            f"loretta merge {run} --output {shlex.quote(str(folder / 'merged'))}",
+            f"loretta merge {run}{undo} --output {shlex.quote(str(folder / 'merged'))}",
             f"loretta export {run} --format lora --output {shlex.quote(str(folder / 'lora'))}",
         ]
     reporter.next_commands(commands)
@@ -220,6 +221,8 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     reporter.table("Settings", ("setting", "value", "from"), result.settings)
     parts = ", ".join(f"{name} {number:,}" for name, number in result.count.parts.items() if number)
     reporter.line(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})")
+    if kind := result.config["model"]["quantization"]:
+        reporter.line(f"base model: linear layers in {kind}; the head and what the adapter saves are not")
     reporter.line(f"run folder: {folder} (not written)")
     reporter.result({"run": str(folder), "config": result.config, "parameters": result.count.as_json()})
 

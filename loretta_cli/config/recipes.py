@@ -13,6 +13,9 @@ from loretta_cli.registry import suggest
 
 _SUFFIXES = (".yaml", ".yml")
 
+LAUNCHER_CONFIGS = "accelerate/"
+"""Beside the recipes: configurations for ``accelerate launch``, which are none."""
+
 
 def recipes_folder() -> Path:
     """The folder of the shipped recipes: in the installed package, or beside it in a checkout.
@@ -34,7 +37,8 @@ def recipes_folder() -> Path:
 def shipped_recipes() -> list[str]:
     """Names of the shipped recipes, sorted, without suffix: "quickstart", "paper/table2-boolq-adp"."""
     folder = recipes_folder()
-    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    names = (path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+    return sorted(name for name in names if not name.startswith(LAUNCHER_CONFIGS))
 
 
 def find_recipe(name_or_path: str) -> Path:

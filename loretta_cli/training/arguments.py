@@ -9,6 +9,7 @@ import torch
 from transformers import TrainingArguments
 
 from loretta_cli.config import TrainingSettings
+from loretta_cli.processes import processes
 
 OPTIMIZERS = {
     "adamw": "adamw_torch",
@@ -18,14 +19,28 @@ OPTIMIZERS = {
 }
 
 
-def training_arguments(settings: TrainingSettings, *, folder: Path, main_metric: str) -> TrainingArguments:
+def training_arguments(
+    settings: TrainingSettings,
+    *,
+    folder: Path,
+    main_metric: str,
+    validation_rows: int | None = None,
+) -> TrainingArguments:
     """Trainer's arguments: evaluate, save and look for the best at the same steps; print and send nothing.
 
     Args:
         settings: With learning rate and epochs filled in.
         folder: For the checkpoints.
         main_metric: The best checkpoint has the highest of it.
+        validation_rows: How many there are; several processes do not fill up larger batches than they need.
+
+    Raises:
+        ConfigError: If the batch cannot be divided among the processes.
     """
+    mine = processes()
+    evaluation_batch = settings.evaluation_batch_size
+    if mine.count > 1 and validation_rows is not None:
+        evaluation_batch = min(evaluation_batch, -(-validation_rows // mine.count))
     steps = settings.evaluate_every
     rhythm: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if steps is not None:
@@ -35,10 +50,10 @@ def training_arguments(settings: TrainingSettings, *, folder: Path, main_metric:
             "save_strategy": "steps",
             "save_steps": steps,
         }
-    return TrainingArguments(
+    arguments = TrainingArguments(
         output_dir=str(folder),
-        per_device_train_batch_size=settings.batch_size,
-        per_device_eval_batch_size=settings.evaluation_batch_size,
+        per_device_train_batch_size=mine.share(settings.batch_size),
+        per_device_eval_batch_size=evaluation_batch,
         gradient_accumulation_steps=settings.gradient_accumulation,
         activation_checkpointing=settings.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
@@ -65,5 +80,10 @@ def training_arguments(settings: TrainingSettings, *, folder: Path, main_metric:
         disable_tqdm=True,
         report_to="none",
         log_level="error",
+        # Without it, Trainer takes the processes of a machine without a GPU for single ones.
+        use_cpu=mine.count > 1 and not torch.cuda.is_available(),
         **rhythm,
     )
+    # One process uses one GPU; Trainer would put a model of one process on all there are.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    return arguments

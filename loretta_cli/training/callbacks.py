@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +24,11 @@ class ReportCallback(TrainerCallback):
 
     Args:
         reporter: Shows it.
-        log: Keeps it.
+        log: Keeps it; None on every process but the first.
         metrics: The task's metric names, the main one first.
     """
 
-    def __init__(self, reporter: Reporter, log: MetricsLog, metrics: tuple[str, ...]) -> None:
+    def __init__(self, reporter: Reporter, log: MetricsLog | None, metrics: tuple[str, ...]) -> None:
         self.reporter = reporter
         self.log = log
         self.metrics = metrics
@@ -69,7 +70,7 @@ class ReportCallback(TrainerCallback):
         if logs is None or "loss" not in logs:
             return
         values = {name: float(logs[name]) for name in TRAIN_VALUES if name in logs}
-        self.log.append(state.global_step, "train", values)
+        self._keep(state.global_step, "train", values)
         self.reporter.logged(state.global_step, values)
         if not math.isfinite(values["loss"]):
             raise TrainingError(
@@ -88,10 +89,14 @@ class ReportCallback(TrainerCallback):
         """Keep a validation record, the main metric first."""
         names = (*self.metrics, "loss")
         values = {name: float((metrics or {})[f"eval_{name}"]) for name in names}
-        self.log.append(state.global_step, "validation", values)
+        self._keep(state.global_step, "validation", values)
         main = values[self.metrics[0]]
         is_best = state.best_metric is None or main > state.best_metric
         self.reporter.evaluated(state.global_step, values, is_best=is_best)
+
+    def _keep(self, step: int, split: str, values: Mapping[str, float]) -> None:
+        if self.log is not None:
+            self.log.append(step, split, values)
 
 
 def _log_what_is_saved(control: TrainerControl) -> None:

@@ -19,18 +19,26 @@ from loretta_cli.artifacts.files import explained, new_folder, write_json
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import Config
-from loretta_cli.errors import RunError, TrainingError
+from loretta_cli.errors import OutputError, RunError, TrainingError
 from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.presets import preset_for
+from loretta_cli.processes import another_has_failed, connect, disconnect, from_first, processes
 from loretta_cli.report import Reporter
 from loretta_cli.report.curves import draw_curves
 from loretta_cli.tasks.encoding import Encoded
+from loretta_cli.tasks.scoring import scores_loss
 from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import ADAPTER_FILES, BestAdapterCallback, ReportCallback
 from loretta_cli.training.gradients import GRADIENTS
+from loretta_cli.training.parallel import (
+    asked_to_shard,
+    check_same_engine,
+    shard_base,
+    state_to_save,
+)
 from loretta_cli.training.trainer import AdapterTrainer
 from loretta_cli.tuners.settings import outside_head
 
@@ -62,6 +70,8 @@ def train(
 ) -> TrainReport:
     """Train an adapter and leave a complete run folder.
 
+    Several processes call this together; the first one's folder counts, and it alone writes.
+
     Args:
         config: What was asked; with ``resume``, the run's own config.
         folder: The run folder, new or to be resumed.
@@ -72,6 +82,20 @@ def train(
     Raises:
         LorettaError: Of the kind of whatever is wrong.
     """
+    connect()
+    try:
+        report = _train(config, from_first(folder), reporter, resume=resume, overwrite=overwrite)
+    except RuntimeError as error:
+        # torch's words for a lost connection; the process that was lost tells why.
+        if not another_has_failed():
+            raise
+        raise TrainingError("Another process has failed.") from error
+    disconnect()
+    return report
+
+
+def _train(config: Config, folder: Path, reporter: Reporter, *, resume: bool, overwrite: bool) -> TrainReport:
+    shard = asked_to_shard(config)
     plan = make_plan(config)
     for note in plan.data.notes:
         reporter.note(note)
@@ -82,23 +106,53 @@ def train(
         )
     adapted = put_adapter(plan, base)
     rows = encode_rows(plan, reporter)
-    run = RunFolder(folder) if resume else create_run(folder, adapted.config, overwrite=overwrite)
+    run = RunFolder(folder) if resume else _create(folder, adapted.config, overwrite=overwrite)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
-    checkpoint = last_complete(run.checkpoints) if resume else None
-    log = MetricsLog(run.metrics_file)
+    checkpoint = from_first(last_complete(run.checkpoints)) if resume else None
+    log = MetricsLog(run.metrics_file) if processes().is_first else None
     if resume:
         step = step_of(checkpoint) if checkpoint else 0
         reporter.note(
             f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew"
         )
-        log.truncate_after(step)
+        if log is not None:
+            log.truncate_after(step)
     with explained(folder):
-        write_json(run.environment_file, describe_environment())
+        if log is not None:
+            write_json(run.environment_file, describe_environment())
+        if shard:
+            reporter.note(f"the frozen base is divided among {processes().count} processes")
+            shard_base(adapted.model)
         trainer = make_trainer(plan, adapted, rows, run, reporter, log)
+        if checkpoint is not None:
+            check_same_engine(checkpoint, deepspeed=trainer.is_deepspeed_enabled)
         started = time.monotonic()
         if checkpoint is None or not trainer.take_up_ended(checkpoint):
             _fit(trainer, checkpoint, reporter)
-        return _finish(plan, adapted, run, trainer, log, time.monotonic() - started)
+        report = (
+            _finish(plan, adapted, run, trainer, log, time.monotonic() - started) if log is not None else None
+        )
+        finished = from_first(report)
+    assert finished is not None
+    return finished
+
+
+def _create(folder: Path, config: Config, *, overwrite: bool) -> RunFolder:
+    """Have the first process make the run folder, and see that the others find it.
+
+    Raises:
+        OutputError: If it cannot be written, or another machine does not see it.
+    """
+    run = RunFolder(folder)
+    if processes().is_first:
+        create_run(folder, config, overwrite=overwrite)
+    made = from_first(run.path.absolute())
+    if not RunFolder(made).config_file.is_file():
+        raise OutputError(
+            f"Process {processes().rank} does not find the run folder {made} that the first process made.",
+            hint="Machines that train together need one --output on a disk that all of them see.",
+        )
+    return run
 
 
 def _fit(trainer: AdapterTrainer, checkpoint: Path | None, reporter: Reporter) -> None:
@@ -151,13 +205,15 @@ def make_trainer(
     rows: EncodedRows,
     run: RunFolder,
     reporter: Reporter,
-    log: MetricsLog,
+    log: MetricsLog | None,
 ) -> AdapterTrainer:
-    """The Trainer of a run."""
+    """The Trainer of a run; only the first process has a log."""
     settings, task = adapted.config.training, plan.data.task
 
     def metrics(prediction: Any) -> dict[str, float]:
-        return compute_metrics(task.metrics, prediction.predictions, prediction.label_ids)
+        scores, labels = prediction.predictions, prediction.label_ids
+        loss = scores_loss(torch.from_numpy(scores), torch.from_numpy(labels))
+        return {**compute_metrics(task.metrics, scores, labels), "loss": float(loss)}
 
     callbacks: list[Any] = [ReportCallback(reporter, log, task.metrics), BestAdapterCallback(run.best)]
     if settings.early_stopping is not None:
@@ -166,7 +222,12 @@ def make_trainer(
         estimator=GRADIENTS.get(settings.gradient)(),
         scorer=plan.form.scorer,
         model=adapted.model,
-        args=training_arguments(settings, folder=run.checkpoints, main_metric=task.main_metric),
+        args=training_arguments(
+            settings,
+            folder=run.checkpoints,
+            main_metric=task.main_metric,
+            validation_rows=len(rows.validation.rows),
+        ),
         data_collator=plan.form.collate,
         train_dataset=list(rows.train.rows),
         eval_dataset=list(rows.validation.rows),
@@ -181,6 +242,9 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     """What the header of a run shows."""
     training, adapter, count = adapted.config.training, adapted.config.adapter, adapted.count
     parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
+    share = ""
+    if (count_of := processes().count) > 1:
+        share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
     length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
     preset = ""
     if adapter.method in ("adp", "rep"):
@@ -190,13 +254,14 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
             plan.model_config.to_dict(),
         )
         preset = f", TT rank {adapter.tt_rank}, preset {chosen.name} ({chosen.reason})"
+    quantized = f", {plan.config.model.quantization}" if plan.config.model.quantization else ""
     return {
-        "model": f"{adapted.config.model.name} ({plan.form.name})",
+        "model": f"{adapted.config.model.name} ({plan.form.name}{quantized})",
         "data": f"{len(plan.data.train):,} train, {len(plan.data.validation):,} validation rows",
         "adapter": f"{adapter.method}, bottleneck {adapter.bottleneck}{preset}",
         "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
-        "training": f"{length}, batch {training.batch_size}, learning rate {training.learning_rate:g}, "
-        f"seed {training.seed}",
+        "training": f"{length}, batch {training.batch_size}{share}, "
+        f"learning rate {training.learning_rate:g}, seed {training.seed}",
         "run": str(run.path),
     }
 
@@ -231,8 +296,14 @@ def _finish(
         peak_memory_bytes=peak_memory_bytes(),
     )
     with new_folder(run.adapter, replace=True) as adapter:
-        adapted.model.save_pretrained(str(adapter), save_embedding_layers=False)
-        (adapter / "README.md").unlink(missing_ok=True)
+        if trainer.is_deepspeed_enabled:
+            # Its weights lie in parts on all processes; the best checkpoint was gathered when it was saved.
+            for name in ADAPTER_FILES:
+                shutil.copy2(run.best / name, adapter / name)
+        else:
+            state = state_to_save(adapted.model)
+            adapted.model.save_pretrained(str(adapter), state_dict=state, save_embedding_layers=False)
+            (adapter / "README.md").unlink(missing_ok=True)
         with new_folder(run.best, replace=True) as best_folder:
             for name in ADAPTER_FILES:
                 shutil.copy2(adapter / name, best_folder / name)

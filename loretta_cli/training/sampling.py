@@ -7,13 +7,19 @@ transformers has such a sampler, but its shuffle depends on how often it was run
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import BatchSampler, Dataset, Sampler
+
+from loretta_cli.processes import Processes
 
 BATCHES_SORTED_TOGETHER = 16
 """A window of so many batches is sorted by length; a larger one pads less and mixes less."""
+WEIGHT = "row_weight"
+"""Name of the rows' weights in a batch that several processes share."""
 
 
 class LengthGroupedSampler(Sampler[int]):
@@ -21,7 +27,7 @@ class LengthGroupedSampler(Sampler[int]):
 
     Args:
         lengths: Length of each row in tokens.
-        batch_size: Rows of a batch.
+        batch_size: Rows of a batch, of all processes together.
         seed: Of the run.
     """
 
@@ -53,3 +59,65 @@ class LengthGroupedSampler(Sampler[int]):
             yield from full[index]
         for batch in rest:
             yield from batch
+
+
+class SharedBatches(Sampler[list[tuple[int, float]]]):
+    """One process's share of each batch: the same batches as one process would see, dealt out row by row.
+
+    Yields pairs of a row's index and its weight. The weight is the number of processes over the rows of the
+    whole batch, so that the mean of the processes' weighted sums is the mean over the batch, however its
+    rows were dealt out. A process for which a short batch has no row takes the first one with weight 0: all
+    must take part in every step.
+
+    Args:
+        sampler: The order of the rows.
+        batch_size: Rows of a batch, of all processes together.
+        mine: The place of this process.
+    """
+
+    def __init__(self, sampler: LengthGroupedSampler, batch_size: int, mine: Processes) -> None:
+        self.sampler = sampler
+        self.batch_sampler = self  # Trainer looks here for what it tells the epoch
+        self.batches = BatchSampler(sampler, batch_size, drop_last=False)
+        self.mine = mine
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch whose order comes next."""
+        self.sampler.set_epoch(epoch)
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[tuple[int, float]]]:
+        for batch in self.batches:
+            weight = self.mine.count / len(batch)
+            # Every so manieth row: neighbours are of like length, so all processes have as much to do.
+            share = [(row, weight) for row in batch[self.mine.rank :: self.mine.count]]
+            yield share or [(batch[0], 0.0)]
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedRows(Dataset[dict[str, Any]]):
+    """Rows that are asked for by index and weight, and carry the weight."""
+
+    rows: Sequence[dict[str, Any]]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, item: tuple[int, float]) -> dict[str, Any]:
+        row, weight = item
+        return {**self.rows[row], WEIGHT: weight}
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedCollator:
+    """Collates rows of :class:`WeightedRows`; the batch gets their weights ``(rows,)``, fp32."""
+
+    collate: Callable[[Sequence[dict[str, Any]]], dict[str, torch.Tensor]]
+
+    def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        """A batch with weights."""
+        weights = torch.tensor([row[WEIGHT] for row in rows], dtype=torch.float32)
+        batch = self.collate([{name: row[name] for name in row if name != WEIGHT} for row in rows])
+        return {**batch, WEIGHT: weights}

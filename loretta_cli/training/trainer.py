@@ -1,26 +1,44 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
-scores), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
-asking the hub), ``_save_checkpoint`` (a completeness marker), ``_load_best_model`` (from where the run
-lies now).
+scores), ``prediction_step`` (the loss of an evaluation is that of all its scores), ``_get_train_sampler``
+(rows of like length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint``
+(a completeness marker), ``_load_best_model`` (from where the run lies now).
+
+Overridden for several processes: ``get_train_dataloader`` (they share the batches of one),
+``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no wrapper surrounds),
+``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and ``_load_rng_state``
+(each has its own dropout, and only the first writes).
 """
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
-from transformers import Trainer, TrainerState
+from torch.distributed.fsdp import FSDPModule
+from torch.nn import functional
+from torch.utils.data import DataLoader
+from transformers import Trainer, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from loretta_cli.artifacts.checkpoints import mark_complete
+from loretta_cli.processes import from_all, processes
 from loretta_cli.tasks.scoring import Scorer, scores_loss
 from loretta_cli.training.gradients import GradientEstimator
-from loretta_cli.training.sampling import LengthGroupedSampler
+from loretta_cli.training.parallel import average_gradients, make_equal, state_to_save
+from loretta_cli.training.sampling import (
+    WEIGHT,
+    LengthGroupedSampler,
+    SharedBatches,
+    WeightedCollator,
+    WeightedRows,
+)
 
 
 class AdapterTrainer(Trainer):
@@ -38,6 +56,17 @@ class AdapterTrainer(Trainer):
         self.scorer = scorer
         # The loss is a mean over the batch's rows, whatever the model's own loss would have counted.
         self.model_accepts_loss_kwargs = False
+        self.mine = processes()
+        self.averages_gradients = self.mine.count > 1 and not self.is_deepspeed_enabled
+        if self.averages_gradients:
+            # Trainer's word for "no wrapper around the model": it then only calls the hook below.
+            self.is_distributed_loading_by_transformers = True
+
+    def train(self, *arguments: Any, **options: Any) -> Any:
+        """Train; each of several processes draws its own dropout."""
+        if self.mine.count > 1:
+            self._seed_this_process(step=0)
+        return super().train(*arguments, **options)
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
@@ -51,12 +80,15 @@ class AdapterTrainer(Trainer):
                 value: torch.Tensor = self.compute_loss(model, batch)
             return value
 
-        return self.estimator.accumulate(
+        value = self.estimator.accumulate(
             model,
             loss,
             scale=1.0 / self.current_gradient_accumulation_steps,
             backward=self.accelerator.backward,
         )
+        if self.averages_gradients and self.accelerator.sync_gradients:
+            average_gradients(model.parameters())
+        return value
 
     def compute_loss(
         self,
@@ -66,22 +98,78 @@ class AdapterTrainer(Trainer):
         num_items_in_batch: Any = None,
     ) -> Any:
         """Cross-entropy of the scores; the scores are the output that evaluation collects."""
-        scores = self.scorer(model, inputs)
-        loss = scores_loss(scores, inputs["labels"])
+        weights = inputs.get(WEIGHT)
+        scores = self.scorer(model, {name: inputs[name] for name in inputs if name != WEIGHT})
+        if weights is None:
+            loss = scores_loss(scores, inputs["labels"])
+        else:
+            loss = weights @ functional.cross_entropy(scores, inputs["labels"], reduction="none")
         return (loss, {"scores": scores}) if return_outputs else loss
+
+    def prediction_step(self, *arguments: Any, **options: Any) -> Any:
+        """Scores and labels; their loss is a metric, the same however the rows were dealt out."""
+        _, scores, labels = super().prediction_step(*arguments, **options)
+        return None, scores, labels
+
+    def get_train_dataloader(self) -> Any:
+        """Batches of ``training.batch_size`` rows, or this process's share of them."""
+        if self.mine.count == 1:
+            return super().get_train_dataloader()
+        batch_size = self.args.train_batch_size * self.mine.count
+        return DataLoader(
+            WeightedRows(self.train_dataset),
+            batch_sampler=SharedBatches(self._get_train_sampler(), batch_size, self.mine),
+            collate_fn=WeightedCollator(self.data_collator),
+            pin_memory=self.args.dataloader_pin_memory,
+        )
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
         lengths = [len(row["input_ids"]) for row in rows]
-        return LengthGroupedSampler(lengths, self.args.train_batch_size, self.args.seed)
+        return LengthGroupedSampler(lengths, self.args.train_batch_size * self.mine.count, self.args.seed)
+
+    def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
+        if not isinstance(model, FSDPModule):  # which stands where it belongs, in parts
+            super()._move_model_to_device(model, device)
+
+    def _sync_replicated_trainable_parameters(self, model: nn.Module) -> None:
+        make_equal(model)
+
+    def _seed_this_process(self, *, step: int) -> None:
+        words = np.random.SeedSequence([self.args.seed, self.mine.rank, step]).generate_state(1)
+        set_seed(int(words[0]))
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        if self.mine.count == 1:
+            super()._save_rng_state(output_dir)
+            return
+        with tempfile.TemporaryDirectory() as folder:
+            super()._save_rng_state(folder)
+            (file,) = Path(folder).iterdir()
+            everyone = from_all((file.name, file.read_bytes()))
+        if self.mine.is_first:
+            for name, content in everyone:
+                (Path(output_dir) / name).write_bytes(content)
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if checkpoint is not None:
+            # With another number of processes than before there may be no state for this one; and one that
+            # is not its own would repeat masks.
+            self._seed_this_process(step=self.state.global_step)
+        super()._load_rng_state(checkpoint)
 
     def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
+        # On every process: asking a model in parts for its state changes what it fetches next.
+        state = state_to_save(self.model) if state_dict is None else state_dict
+        if not self.args.should_save:
+            return
         # Without the explicit False, PEFT asks the hub at every checkpoint whether the vocabulary grew. No
         # pickled arguments either: what a run is stands in its config.yaml.
-        self.model.save_pretrained(output_dir, state_dict=state_dict, save_embedding_layers=False)
+        self.model.save_pretrained(output_dir, state_dict=state, save_embedding_layers=False)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
+        self.accelerator.wait_for_everyone()
         if self.args.should_save:
             mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 
@@ -104,5 +192,6 @@ class AdapterTrainer(Trainer):
         if not control.get("should_training_stop"):
             return False
         self.state = state
-        self._load_best_model()
+        if not self.is_deepspeed_enabled:  # whose best adapter is taken from the run folder
+            self._load_best_model()
         return True

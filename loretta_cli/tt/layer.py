@@ -10,9 +10,14 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from loretta_cli.tt.contraction import contract_dense, contract_left, contract_right, two_factors_are_cheaper
+from loretta_cli.tt.contraction import (
+    contract_dense,
+    contract_left,
+    contract_right,
+    stored_by_columns,
+    two_factors_are_cheaper,
+)
 from loretta_cli.tt.cores import make_cores
 from loretta_cli.tt.ranks import resolve_ranks
 from loretta_cli.tt.shapes import ModeShape
@@ -30,6 +35,7 @@ class TensorTrain(nn.Module):
     def __init__(self, shape: ModeShape, tt_rank: int | Sequence[int], *, zero_last: bool = False) -> None:
         super().__init__()
         self.shape = shape
+        self._boundary = shape.boundary
         self.ranks = resolve_ranks(shape.modes, tt_rank)
         for index, core in enumerate(make_cores(shape, self.ranks, zero_last=zero_last)):
             self.register_parameter(f"core{index}", nn.Parameter(core))
@@ -42,16 +48,14 @@ class TensorTrain(nn.Module):
     @property
     def bond_rank(self) -> int | None:
         """Rank of the bond between input and output cores; None where a core carries both."""
-        boundary = self.shape.boundary
-        return None if boundary is None else self.ranks[boundary]
+        return None if self._boundary is None else self.ranks[self._boundary]
 
     def factors(self) -> tuple[torch.Tensor, torch.Tensor] | None:
         """``(in, r)`` and ``(r, out)`` whose product is the matrix; None for a shape that is not aligned."""
-        boundary = self.shape.boundary
-        if boundary is None:
+        if self._boundary is None:
             return None
         cores = self.cores
-        return contract_left(cores[:boundary]), contract_right(cores[boundary:])
+        return contract_left(cores[: self._boundary]), contract_right(cores[self._boundary :])
 
     def dense(self) -> torch.Tensor:
         """The matrix, ``(in, out)``."""
@@ -62,13 +66,16 @@ class TensorTrain(nn.Module):
 
     def apply_to(self, inputs: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """``inputs @ W (+ bias)``: ``(..., in)`` -> ``(..., out)``, by the cheaper of two ways."""
+        rows = inputs.reshape(-1, self.shape.in_features)
         pair = self.factors()
         if pair is not None and two_factors_are_cheaper(
             pair[0].shape[1], self.shape.in_features, self.shape.out_features
         ):
-            left, right = pair
-            return functional.linear(functional.linear(inputs, left.T), right.T, bias)
-        return functional.linear(inputs, self.dense().T, bias)
+            rows, matrix = rows.mm(stored_by_columns(pair[0])), pair[1]
+        else:
+            matrix = self.dense() if pair is None else pair[0].mm(pair[1])
+        outputs = rows.mm(matrix) if bias is None else torch.addmm(bias, rows, matrix)
+        return outputs.reshape(*inputs.shape[:-1], self.shape.out_features)
 
     def extra_repr(self) -> str:
         """Modes and ranks, for ``print(model)``."""

@@ -10,7 +10,15 @@ import torch
 from accelerate import Accelerator
 from torch.utils.data import DataLoader
 
-from loretta_cli.training.sampling import BATCHES_SORTED_TOGETHER, LengthGroupedSampler
+from loretta_cli.processes import Processes
+from loretta_cli.training.sampling import (
+    BATCHES_SORTED_TOGETHER,
+    WEIGHT,
+    LengthGroupedSampler,
+    SharedBatches,
+    WeightedCollator,
+    WeightedRows,
+)
 
 LENGTHS = random.Random(0).choices(range(4, 120), k=1003)
 BATCH = 8
@@ -121,3 +129,43 @@ def test_a_loader_prepared_by_accelerate_passes_the_epoch_on() -> None:
 def test_a_prepared_loader_gives_another_epoch_each_time_it_is_run() -> None:
     loader = prepared_loader(LengthGroupedSampler(LENGTHS, BATCH, 0))
     assert [seen(loader) for _ in range(3)] == [order(epoch) for epoch in range(3)]
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+@pytest.mark.parametrize("rows", [16, 17, 25, 1])
+def test_processes_deal_out_the_batches_of_one(count: int, rows: int) -> None:
+    whole = batches(order(1, lengths=LENGTHS[:rows], batch=24), 24)
+    shares = []
+    for rank in range(count):
+        shared = SharedBatches(LengthGroupedSampler(LENGTHS[:rows], 24, 0), 24, Processes(rank, rank, count))
+        shared.set_epoch(1)
+        shares.append(list(shared))
+        assert len(shared) == len(shares[-1]) == len(whole), "every process takes part in every step"
+
+    for batch, parts in zip(whole, zip(*shares, strict=True), strict=True):
+        counted = [row for part in parts for row, weight in part if weight]
+        assert sorted(counted) == sorted(batch)
+        for part in parts:
+            assert part, "no process has nothing to compute"
+            assert {weight for _, weight in part} <= {0.0, count / len(batch)}
+
+
+def test_the_mean_of_the_weighted_sums_is_the_mean_over_the_batch() -> None:
+    rows = [{"input_ids": [1] * length, "loss": float(length)} for length in (3, 5, 6, 9, 4)]
+    shares = []
+    for rank in range(2):
+        sampler = LengthGroupedSampler([len(row["input_ids"]) for row in rows], 8, 0)
+        (share,) = SharedBatches(sampler, 8, Processes(rank, rank, 2))
+        collate = WeightedCollator(lambda some: {"loss": torch.tensor([row["loss"] for row in some])})
+        batch = collate([WeightedRows(rows)[item] for item in share])
+        shares.append(float(batch[WEIGHT] @ batch["loss"]))
+
+    assert sum(shares) / 2 == pytest.approx(27 / 5)
+
+
+def test_an_epoch_set_where_trainer_looks_reaches_the_sampler() -> None:
+    shared = SharedBatches(LengthGroupedSampler(LENGTHS, BATCH, 0), BATCH, Processes(0, 0, 2))
+    first = list(shared)
+    shared.batch_sampler.set_epoch(1)
+
+    assert list(shared) != first

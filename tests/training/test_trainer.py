@@ -228,8 +228,8 @@ OTHER_VALUES: dict[str, Any] = {
     "evaluate_every": 13,
     "log_every": 17,
 }
-NOT_ARGUMENTS = {"gradient", "early_stopping"}
-"""Settings that become an estimator and a callback."""
+NOT_ARGUMENTS = {"gradient", "early_stopping", "shard_base"}
+"""Settings that become an estimator, a callback, and the shape of the model."""
 
 
 def _arguments(tmp_path: Path, **settings: Any) -> Any:

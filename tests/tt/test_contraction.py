@@ -7,7 +7,13 @@ import tensorly
 import torch
 
 from loretta_cli.tt import ModeShape, choose_mode_shape, make_cores, resolve_ranks
-from loretta_cli.tt.contraction import contract_dense, contract_left, contract_right, two_factors_are_cheaper
+from loretta_cli.tt.contraction import (
+    contract_dense,
+    contract_left,
+    contract_right,
+    stored_by_columns,
+    two_factors_are_cheaper,
+)
 
 SHAPES = [
     choose_mode_shape(48, 64),
@@ -74,3 +80,13 @@ def test_two_factors_are_cheaper_below_the_break_even_rank_only() -> None:
     assert two_factors_are_cheaper(5, 768, 64)
     assert not two_factors_are_cheaper(8, 16, 16)
     assert not two_factors_are_cheaper(9, 16, 16)
+
+
+def test_storing_by_columns_changes_the_layout_and_nothing_else() -> None:
+    matrix = torch.randn(48, 5, requires_grad=True)
+    stored = stored_by_columns(matrix)
+    assert stored.stride() == (1, 48)
+    assert torch.equal(stored, matrix)
+    weights = torch.randn(48, 5)
+    (gradient,) = torch.autograd.grad((weights * stored).sum(), matrix)
+    assert torch.equal(gradient, weights)

@@ -48,6 +48,7 @@ class AdpLayer(nn.Module, BaseTunerLayer):
         self.on_input: dict[str, bool] = {}
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
+        self.cast_input_dtype_enabled = True
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, config, module_name=module_name)
 
@@ -72,7 +73,9 @@ class AdpLayer(nn.Module, BaseTunerLayer):
             config.mode_shape(bottleneck, width), tt_rank, bias=bias, zero_last=config.init_weights is True
         )
         self.loretta_adp_activation[adapter_name] = ACT2FN[config.activation or "relu"]
-        self.loretta_adp_dropout[adapter_name] = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        drop = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        # A new module is in training mode, whatever the model around it is in.
+        self.loretta_adp_dropout[adapter_name] = drop.train(self.training)
         self.scaling[adapter_name] = alpha / bottleneck
         self.on_input[adapter_name] = on_input
         self._move_adapter_to_device_of_base_layer(adapter_name)
@@ -97,7 +100,7 @@ class AdpLayer(nn.Module, BaseTunerLayer):
     def _adapted(self, hidden: torch.Tensor, name: str) -> torch.Tensor:
         """``h + s up(act(down(h)))`` for one adapter, computed in the dtype of its cores."""
         down: Any = self.loretta_adp_down[name]
-        inputs = self._cast_input_dtype(self.loretta_adp_dropout[name](hidden), down.core0.dtype)
+        inputs = self._cast_input_dtype(self.loretta_adp_dropout[name](hidden), next(down.parameters()).dtype)
         update: torch.Tensor = self.loretta_adp_up[name](self.loretta_adp_activation[name](down(inputs)))
         if self.scaling[name] != 1.0:
             update = update * self.scaling[name]

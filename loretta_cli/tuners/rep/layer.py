@@ -8,6 +8,7 @@ same pair of factors is the forward pass, the merge, and the exact LoRA of lowes
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any, cast
 
 import torch
@@ -16,8 +17,8 @@ from peft.utils.other import transpose
 from torch import nn
 
 from loretta_cli.errors import ConfigError
-from loretta_cli.tt import TensorTrain
 from loretta_cli.tuners.rep.config import LorettaRepConfig
+from loretta_cli.tuners.rep.folding import FactorTrain, fold
 
 NOISE_REDUCTION = "noise-reduction"
 START_LAYERS = ("loretta_rep_start_A", "loretta_rep_start_B")
@@ -35,7 +36,7 @@ class RepLayer(nn.Module, BaseTunerLayer):
     """
 
     adapter_layer_names = ("loretta_rep_A", "loretta_rep_B", *START_LAYERS)
-    other_param_names = ("loretta_rep_dropout", "scaling")
+    other_param_names = ("loretta_rep_dropout", "scaling", "saves")
 
     def __init__(
         self, base_layer: nn.Module, adapter_name: str, config: LorettaRepConfig, *, module_name: str
@@ -54,6 +55,10 @@ class RepLayer(nn.Module, BaseTunerLayer):
         self.scaling: dict[str, float] = {}
         self._disable_adapters = False
         self.merged_adapters: list[str] = []
+        self.cast_input_dtype_enabled = True
+        self.saves: dict[str, str] = {}  # what the adapters save beside trains, see LorettaRepModel
+        self.tied = False  # whether another module has the same weight; the tuner says so before it merges
+        self._tied_weight: tuple[torch.Tensor, ...] = ()
         self._active_adapter = adapter_name
         # Conv1D keeps its weight as (in, out).
         self.fan_in_fan_out = type(self.get_base_layer()).__name__ == "Conv1D"
@@ -72,13 +77,15 @@ class RepLayer(nn.Module, BaseTunerLayer):
         start_at_zero = config.init_weights is True
         down = config.mode_shape(self.in_features, r)
         up = config.mode_shape(r, self.out_features)
-        self.loretta_rep_A[adapter_name] = TensorTrain(down, tt_rank)
-        self.loretta_rep_B[adapter_name] = TensorTrain(up, tt_rank, zero_last=start_at_zero)
+        self.loretta_rep_A[adapter_name] = FactorTrain(down, tt_rank)
+        self.loretta_rep_B[adapter_name] = FactorTrain(up, tt_rank, zero_last=start_at_zero)
         if config.init_weights == NOISE_REDUCTION:
             self.loretta_rep_start_A[adapter_name] = copy.deepcopy(self.loretta_rep_A[adapter_name])
             self.loretta_rep_start_B[adapter_name] = copy.deepcopy(self.loretta_rep_B[adapter_name])
             self.frozen_peft_weight_names[adapter_name] = START_LAYERS
-        self.loretta_rep_dropout[adapter_name] = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        drop = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
+        # A new module is in training mode, whatever the model around it is in.
+        self.loretta_rep_dropout[adapter_name] = drop.train(self.training)
         self.scaling[adapter_name] = alpha / r
         self._move_adapter_to_device_of_base_layer(adapter_name)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
@@ -102,16 +109,16 @@ class RepLayer(nn.Module, BaseTunerLayer):
         return torch.cat([pair[0], start[0]], dim=1), torch.cat([pair[1], -start[1]], dim=0)
 
     def _current_factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        return fold(
-            self.loretta_rep_A[adapter_name], self.loretta_rep_B[adapter_name], self.scaling[adapter_name]
-        )
+        return self._folded(self.loretta_rep_A, self.loretta_rep_B, adapter_name)
 
     def _start_factors(self, adapter_name: str) -> tuple[torch.Tensor, torch.Tensor]:
-        return fold(
-            self.loretta_rep_start_A[adapter_name],
-            self.loretta_rep_start_B[adapter_name],
-            self.scaling[adapter_name],
-        )
+        return self._folded(self.loretta_rep_start_A, self.loretta_rep_start_B, adapter_name)
+
+    def _folded(
+        self, first: nn.ModuleDict, second: nn.ModuleDict, adapter_name: str
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        pair = cast("tuple[FactorTrain, FactorTrain]", (first[adapter_name], second[adapter_name]))
+        return fold(*pair, self.scaling[adapter_name])
 
     def get_delta_weight(self, adapter_name: str) -> torch.Tensor:
         """The update as a matrix in the layout of the base weight, in fp32 or wider."""
@@ -123,6 +130,8 @@ class RepLayer(nn.Module, BaseTunerLayer):
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add the adapters to the base weight: summed in fp32, cast once.
 
+        A quantised weight is quantised anew, with a warning, as PEFT's own methods do.
+
         Args:
             safe_merge: Refuse a result that is not finite and leave the layer as it was.
             adapter_names: Which ones; the active ones if None.
@@ -133,12 +142,14 @@ class RepLayer(nn.Module, BaseTunerLayer):
         for name in check_adapters_to_merge(self, adapter_names) or ():
             if name not in self.loretta_rep_A:
                 continue
+            self._warn_of_rounding("Merging into")
             weight = self.get_base_weight()
             merged = _added(weight, self.get_delta_weight(name))
             if safe_merge and not torch.isfinite(merged).all():
                 raise ValueError(
                     f"NaNs detected in the merged weights. The adapter {name} seems to be broken"
                 )
+            self._untie()
             self.set_base_weight(merged)
             self.merged_adapters.append(name)
 
@@ -147,7 +158,27 @@ class RepLayer(nn.Module, BaseTunerLayer):
         while self.merged_adapters:
             name = self.merged_adapters.pop()
             if name in self.loretta_rep_A:
+                self._warn_of_rounding("Unmerging from")
                 self.set_base_weight(_added(self.get_base_weight(), -self.get_delta_weight(name)))
+        if self._tied_weight:
+            cast("nn.Linear", self.get_base_layer()).weight = cast("nn.Parameter", self._tied_weight[0])
+            self._tied_weight = ()
+
+    def _untie(self) -> None:
+        """Give the base layer a weight of its own where another module has the same one."""
+        if self.tied and not self._tied_weight:
+            base = cast("nn.Linear", self.get_base_layer())
+            self._tied_weight = (base.weight,)
+            base.weight = nn.Parameter(base.weight.detach().clone(), requires_grad=False)
+
+    def _warn_of_rounding(self, action: str) -> None:
+        if self.quantization_backend is not None:
+            warnings.warn(
+                f"{action} a quantised weight rounds it anew ({self.quantization_backend.backend_name}): the "
+                "output changes a little. `loretta merge --dequantize` and a base loaded without "
+                "quantisation do not round.",
+                stacklevel=3,
+            )
 
     def forward(self, x: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
         """``(..., in)`` -> ``(..., out)``."""
@@ -172,34 +203,25 @@ class RepLayer(nn.Module, BaseTunerLayer):
         return update
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
-        """True: the update is a product of two matrices."""
-        return True
+        """Whether PEFT's ``convert_to_lora`` keeps the whole adapter.
+
+        The update is a product of two matrices. Of saved modules, PEFT's converter keeps those without
+        modules or frozen numbers inside, and mixes up those of several adapters.
+        """
+        saves = self.saves.get(adapter_name, "nothing")
+        if saves == "nothing" or (saves == "flat modules" and len(self.loretta_rep_A) == 1):
+            return True
+        warnings.warn(
+            f"PEFT's convert_to_lora would lose a part of the norms or head that adapter {adapter_name!r} "
+            "saves; loretta_cli.tuners.lora_form(model, adapter_name) loses nothing.",
+            stacklevel=2,
+        )
+        return False
 
     def __repr__(self) -> str:
         """PEFT's way of marking a tuner layer."""
         text: str = super().__repr__()
         return f"loretta_rep.{text}"
-
-
-def fold(first: Any, second: Any, scale: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Multiply the matrices of two trains into two factors that meet at the narrowest place.
-
-    Args:
-        first: The train A, ``(in, r)``.
-        second: The train B, ``(r, out)``.
-        scale: Multiplied into the second factor.
-
-    Returns:
-        ``(in, k)`` and ``(k, out)``.
-    """
-    chain = [*(first.factors() or (first.dense(),)), *(second.factors() or (second.dense(),))]
-    waist = min(range(1, len(chain)), key=lambda position: chain[position].shape[0])
-    left, right = chain[0], chain[-1]
-    for matrix in chain[1:waist]:
-        left = left @ matrix
-    for matrix in reversed(chain[waist:-1]):
-        right = matrix @ right
-    return left, right * scale
 
 
 def _added(weight: torch.Tensor, delta: torch.Tensor) -> torch.Tensor:
