@@ -8,7 +8,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
-from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_NAMES
+from transformers.models.auto.modeling_auto import (
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
 
 from loretta_cli.errors import ModelError
 from loretta_cli.models.families import Form, family_of
@@ -32,8 +36,8 @@ def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
 
     Raises:
         ModelError: If a prompt is asked of an encoder. transformers would make a language model of it, with
-            a random head and attention to the words behind. And if the model reads images: the layers of
-            its vision tower have the names of the text's.
+            a random head and attention to the words behind. If the model reads images: the layers of its
+            vision tower have the names of the text's. And if an encoder-decoder is without its decoder.
     """
     if getattr(config, "vision_config", None) is not None:
         raise ModelError(
@@ -41,6 +45,11 @@ def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
             "models of text alone.",
             hint="Give its text part, saved as a model of its own; for Gemma 3 a Gemma3ForCausalLM with the "
             "weights of model.language_model.",
+        )
+    if _is_half(config):
+        raise ModelError(
+            f"This {config.model_type} model is the encoder of an encoder-decoder alone, with no decoder.",
+            hint="Give the whole model.",
         )
     default = default_form(config)
     if asked == "prompt" and default == "classification" and _is_encoder(config):
@@ -55,6 +64,16 @@ def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
 def _is_encoder(config: Any) -> bool:
     is_known = config.model_type in MODEL_FOR_MASKED_LM_MAPPING_NAMES
     return is_known and not getattr(config, "is_decoder", False) and not is_encoder_decoder(config)
+
+
+def _is_half(config: Any) -> bool:
+    """Whether a type of encoder-decoder that makes no causal language model says that it is not whole."""
+    is_one = config.model_type in MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES
+    return (
+        is_one
+        and config.model_type not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        and not is_encoder_decoder(config)
+    )
 
 
 def is_encoder_decoder(config: Any) -> bool:

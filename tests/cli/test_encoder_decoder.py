@@ -143,12 +143,14 @@ def test_a_dry_run_counts_what_the_run_trains(
     assert dry.document["parameters"]["total"] == counted["total"] == trained["total_parameters"]
 
 
-def test_an_encoder_without_a_decoder_is_refused_in_words(workplace: Workplace, tmp_path: Path) -> None:
+def test_an_encoder_without_a_decoder_is_refused_in_words(
+    workplace: Workplace, t5: Path, tmp_path: Path
+) -> None:
     from transformers import T5EncoderModel
 
     from tests.tiny_folders import encoder_decoder_tokenizer
 
-    config = json.loads((workplace.folder / "t5" / "config.json").read_text())
+    config = json.loads((t5 / "config.json").read_text())
     T5EncoderModel(T5EncoderModel.config_class(**config)).save_pretrained(tmp_path / "half")
     encoder_decoder_tokenizer().save_pretrained(tmp_path / "half")
     outcome = loretta(
@@ -156,5 +158,5 @@ def test_an_encoder_without_a_decoder_is_refused_in_words(workplace: Workplace, 
         *("--output", tmp_path / "run"),
     )
     assert_refused(outcome)
-    assert "is no language model" in outcome.stderr
+    assert "the encoder of an encoder-decoder alone" in outcome.stderr
     assert not (tmp_path / "run").exists()

@@ -79,6 +79,13 @@ def test_the_form_decides_about_task_type_and_class(
     assert is_encoder_decoder(config) == (name == "t5")
 
 
+@pytest.mark.parametrize("form", ["auto", "prompt", "classification"])
+def test_an_encoder_decoder_without_its_decoder_is_refused(form: Any) -> None:
+    """transformers would draw a decoder at random."""
+    with pytest.raises(ModelError, match="t5 model is the encoder of an encoder-decoder alone"):
+        choose_form(form, tiny_config("t5", is_encoder_decoder=False))
+
+
 def test_the_decoder_begins_as_the_config_says() -> None:
     assert decoder_start_token(tiny_config("t5", decoder_start_token_id=7)) == 7
     assert decoder_start_token(unknown_model("bart", decoder_start_token_id=2).config) == 2
