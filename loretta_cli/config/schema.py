@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import prod
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 from pydantic_core import PydanticCustomError
@@ -98,6 +98,12 @@ class AdapterSettings(_Settings):
     layers_to_transform: LayerIndex | Annotated[list[LayerIndex], Field(min_length=1)] | None = Field(
         default=None, description="Layer numbers, from 0, that get adapters; unset means all."
     )
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The settings that say something beside the method: neither left out, nor ``None`` or ``auto``."""
+        values = {name: getattr(self, name) for name in sorted(self.model_fields_set - {"method"})}
+        return {name: value for name, value in values.items() if value is not None and value != "auto"}
 
     @field_validator("mode_shapes")
     @classmethod

@@ -19,7 +19,7 @@ from loretta_cli.baseline_defaults import (
 )
 from loretta_cli.config import AdapterSettings
 from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCount
-from loretta_cli.measure.subject import Subject
+from loretta_cli.measure.subject import Subject, lies_in
 from loretta_cli.models.dimensions import hidden_size, num_layers
 
 
@@ -117,15 +117,8 @@ def _key_width(subject: Subject) -> int | None:
 
 def _bitfit(settings: AdapterSettings, subject: Subject) -> ParameterCount | None:
     """Every bias of the model (BitFit), and the head."""
-    head = {
-        entry.name
-        for entry in subject.modules
-        if subject.form == "classification"
-        and any(
-            entry.name == name or entry.name.startswith(f"{name}.") for name in subject.family.head.modules
-        )
-    }
-    biases = sum(entry.biases for entry in subject.modules if entry.name not in head)
+    head = subject.family.head.modules if subject.form == "classification" else ()
+    biases = sum(entry.biases for entry in subject.modules if not lies_in(entry, head))
     return _count(subject, [], biases=biases) if biases else None
 
 

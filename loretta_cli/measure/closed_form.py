@@ -42,8 +42,7 @@ def count_in_closed_form(
         The count, or None where no formula is known for what was asked.
     """
     family = family_of(facts["model_type"])
-    given = {name for name in settings.model_fields_set if getattr(settings, name) is not None}
-    if family is None or not given <= {"method", *_READS.get(method, ())}:
+    if family is None or not settings.given.keys() <= _READS.get(method, frozenset()):
         return None
     if isinstance(settings.target_modules, str) or (form != family.form == "classification"):
         return None
@@ -108,7 +107,7 @@ def _adp(
     shapes, biases = [], 0
     layers = _sites(subject, settings, sites)
     for layer in layers:
-        width = layer.in_features if matches(layer, _on_input(settings, sites)) else layer.out_features
+        width = layer.in_features if matches(layer, sites.input) else layer.out_features
         for name, rows, columns in (("down", width, bottleneck), ("up", bottleneck, width)):
             bias = columns if has_bias else 0
             biases += bias
@@ -122,11 +121,6 @@ def _sites(subject: Subject, settings: AdapterSettings, sites: AdapterSites) -> 
         return subject.matching(targets)
     found = subject.matching((*sites.output, *sites.input))
     return [layer for layer in found if not matches(layer, sites.exclude)]
-
-
-def _on_input(settings: AdapterSettings, sites: AdapterSites) -> tuple[str, ...]:
-    given = settings.target_modules
-    return tuple(name for name in sites.input if given is None or name in given)
 
 
 def _norms(subject: Subject) -> int:

@@ -165,9 +165,17 @@ def _model(config: Config) -> tuple[Any, Form]:
 def _counted(
     name: str, method: str, settings: AdapterSettings, count: ParameterCount, facts: Facts
 ) -> MethodCount:
-    known = find_architecture(name)
-    published = PUBLISHED.get((known[0], method)) if known is not None else None
+    published = _published(name, method, settings)
     if method not in ("adp", "rep"):
         return MethodCount(name, method, count, published=published)
     preset = preset_for("adp" if method == "adp" else "rep", settings.preset, facts)
     return MethodCount(name, method, count, preset.name, preset.reason, published)
+
+
+def _published(name: str, method: str, settings: AdapterSettings) -> PublishedCount | None:
+    """What the paper prints for a model of this name, with why ours is another count."""
+    known = None if find_model(name).is_local else find_architecture(name)
+    printed = None if known is None else PUBLISHED.get((known[0], method))
+    if printed is None or not settings.given or settings.given == {"preset": "paper"}:
+        return printed
+    return replace(printed, reason="counted with the adapter settings given; the paper's count is of its own")

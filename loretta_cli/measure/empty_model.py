@@ -50,14 +50,9 @@ def _baseline(method: str, settings: AdapterSettings, model: Any, form: Form) ->
     """A formula on the modules of the model, where no formula knows the family's modules without it."""
     family = family_of(model.config.model_type)
     total = count_base(model)
+    _check_settings(method, settings)
     if method == "full":
         return ParameterCount(total, total, {**NO_PARTS, "base": total}, FLOAT32_BYTES * total, 0)
-    reads = READS.get(method, frozenset())
-    if ignored := sorted(settings.model_fields_set - {"method", *reads}):
-        raise ConfigError(
-            f"{method} is only counted, and its count does not have the setting adapter.{ignored[0]}.",
-            hint=f"Remove it. {method} has: {', '.join(sorted(reads)) or 'no settings'}.",
-        )
     if family is None:
         raise ModelError(
             f"The model family {model.config.model_type!r} is not known, so it is not known where {method} "
@@ -67,8 +62,31 @@ def _baseline(method: str, settings: AdapterSettings, model: Any, form: Form) ->
     subject = Subject(family, model.config.to_dict(), form, tuple(_modules(model)))
     count = count_baseline(method, settings, subject)
     if count is None:
-        raise ModelError(f"{method} has nothing to train on {family.name}.", hint="Choose another method.")
+        targets = settings.target_modules
+        chosen = f" with adapter.target_modules={targets}" if targets else ""
+        raise ModelError(
+            f"{method} has nothing to train on {family.name}{chosen}.",
+            hint="Name linear layers of the model, outside its head."
+            if targets
+            else "Choose another method.",
+        )
     return count
+
+
+def _check_settings(method: str, settings: AdapterSettings) -> None:
+    """Refuse settings that the formula of a method would not read."""
+    reads = READS.get(method, frozenset())
+    if ignored := sorted(settings.given.keys() - reads):
+        raise ConfigError(
+            f"{method} is only counted, and its count does not have the setting adapter.{ignored[0]}.",
+            hint=f"Remove it. {method} has: {', '.join(sorted(reads)) or 'no settings'}.",
+        )
+    if isinstance(settings.target_modules, str):
+        raise ConfigError(
+            f"{method} is only counted, and its count reads adapter.target_modules as a list of names, found "
+            f"{settings.target_modules!r}.",
+            hint="Write adapter.target_modules=[name, name].",
+        )
 
 
 def _modules(model: nn.Module) -> Iterator[ModuleOutline]:

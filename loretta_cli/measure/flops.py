@@ -56,7 +56,7 @@ def flops_per_step(
             return count(None)
         # The blocks of the known families are alike: each further one costs the same.
         two, four = count(2), count(4)
-    except (RuntimeError, NotImplementedError, ValueError):
+    except (RuntimeError, ValueError):
         return None
     return two + (four - two) // 2 * (depth - 2)
 
@@ -93,7 +93,7 @@ def _with_method(model: Any, method: str, settings: AdapterSettings, form: Form)
         return _OTHERS[method](model, settings, family, form)
     task_type = task_type_of(form, model.config)
     if method in BASELINE_CONFIGS and family is not None:
-        return get_peft_model(model, make_baseline_config(method, family, task_type))
+        return get_peft_model(model, make_baseline_config(method, family, task_type, settings))
     if method == "full":
         return model
     config = make_peft_config(settings, task_type=task_type, model_type=model.config.model_type)

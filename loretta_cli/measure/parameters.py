@@ -91,7 +91,7 @@ def count_adapter(model: Any, total: int, model_type: str | None) -> ParameterCo
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             parts[_part(name, norms)] += parameter.numel()
-    saved = get_peft_model_state_dict(model)
+    saved = get_peft_model_state_dict(model, save_embedding_layers=False)
     return ParameterCount(
         trainable=sum(parts.values()),
         total=total,

@@ -36,19 +36,28 @@ class Subject:
         return self.within(self.family.head.modules) if self.form == "classification" else 0
 
     def matching(self, names: Iterable[str]) -> list[ModuleOutline]:
-        """The linear layers that PEFT finds for these names; empty if one of the names finds none."""
+        """The linear layers that PEFT finds for these names; empty if one of the names finds none.
+
+        A layer of a classification head is trained whole, and not found.
+        """
         suffixes = tuple(names)
-        found = [entry for entry in self.modules if entry.kind == "linear" and matches(entry, suffixes)]
+        head = self.family.head.modules if self.form == "classification" else ()
+        found = [
+            entry
+            for entry in self.modules
+            if entry.kind == "linear" and matches(entry, suffixes) and not lies_in(entry, head)
+        ]
         complete = all(any(matches(entry, (name,)) for entry in found) for name in suffixes)
         return found if complete else []
 
     def within(self, names: Sequence[str]) -> int:
         """Numbers of the modules at or under these names."""
-        return sum(
-            entry.parameters
-            for entry in self.modules
-            if any(entry.name == name or entry.name.startswith(f"{name}.") for name in names)
-        )
+        return sum(entry.parameters for entry in self.modules if lies_in(entry, names))
+
+
+def lies_in(entry: ModuleOutline, names: Iterable[str]) -> bool:
+    """Whether a module is one of these or stands in one."""
+    return any(entry.name == name or entry.name.startswith(f"{name}.") for name in names)
 
 
 def matches(entry: ModuleOutline, suffixes: Iterable[str]) -> bool:

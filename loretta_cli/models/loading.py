@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
@@ -169,6 +170,7 @@ def empty_model(config: Any, form: Form, num_labels: int = 2) -> PreTrainedModel
     Raises:
         ModelError: If the architecture has no such form.
     """
+    config = copy.deepcopy(config)
     config.num_labels = num_labels
     try:
         with torch.device("meta"):

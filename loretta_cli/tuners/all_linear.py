@@ -13,6 +13,7 @@ from typing import Any, cast
 from peft.tuners.tuners_utils import BaseTunerLayer, _maybe_include_all_linear_layers
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
+from transformers import PreTrainedModel
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.tuners.config import ALL_LINEAR, TensorTrainConfig
@@ -32,7 +33,12 @@ def expand_all_linear(config: TensorTrainConfig, model: nn.Module) -> None:
         return
     names = cast("set[str]", _maybe_include_all_linear_layers(copy.copy(config), model).target_modules)
     saved = [name for name, module in model.named_modules() if isinstance(module, ModulesToSaveWrapper)]
-    names |= {name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)}
+    output = model.get_output_embeddings() if isinstance(model, PreTrainedModel) else None
+    names |= {
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, BaseTunerLayer) and module is not output
+    }
     names = {name for name in names if not name.startswith(tuple(f"{wrapper}." for wrapper in saved))}
     if config.layers_to_transform is not None:
         names = {name for name in names if _block_of(name, config) in _as_list(config.layers_to_transform)}

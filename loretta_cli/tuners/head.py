@@ -15,6 +15,7 @@ from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Head
 from loretta_cli.presets import HeadKind
 from loretta_cli.tt import ModeShape, TensorTrainLinear
+from loretta_cli.tuners.saved_modules import spoken_dtype
 
 
 def check_head(head: Head, kind: HeadKind, family: str) -> None:
@@ -63,4 +64,10 @@ def make_heads_dense(model: nn.Module) -> None:
     for module in list(model.modules()):
         for name, child in list(module.named_children()):
             if isinstance(child, TensorTrainLinear):
-                setattr(module, name, child.to_dense())
+                setattr(module, name, dense_form(child))
+
+
+def dense_form(train: TensorTrainLinear) -> nn.Linear:
+    """The ordinary linear layer of the same map, in the dtype that the model around it has."""
+    dense = train.to_dense()
+    return dense.to(spoken_dtype(train) or dense.weight.dtype)

@@ -63,10 +63,15 @@ def release_float32(module: nn.Module) -> None:
     """Undo :func:`hold_in_float32` with one cast."""
     for hook in module.__dict__.pop("float32_hooks", ()):
         hook.remove()
-    if MODEL_DTYPE in module._buffers:
-        dtype = module.get_buffer(MODEL_DTYPE).dtype
+    dtype = spoken_dtype(module)
+    if dtype is not None:
         delattr(module, MODEL_DTYPE)
         module.to(dtype)
+
+
+def spoken_dtype(module: nn.Module) -> torch.dtype | None:
+    """The dtype of the model around a module that :func:`hold_in_float32` was applied to; None for others."""
+    return module.get_buffer(MODEL_DTYPE).dtype if MODEL_DTYPE in module._buffers else None
 
 
 def _own_dtype(module: nn.Module) -> torch.dtype:

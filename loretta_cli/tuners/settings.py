@@ -47,18 +47,13 @@ def make_peft_config(
         ConfigError: If a setting was given that the method does not read.
     """
     method = _METHODS[settings.method]
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    given = {name: value for name, value in given.items() if value is not None and name != "method"}
-    ignored = sorted(name for name in given if name not in method.reads and given[name] != "auto")
-    if ignored:
+    given = settings.given
+    if ignored := [name for name in given if name not in method.reads]:
         raise ConfigError(
             f"The method {settings.method} does not have the setting adapter.{ignored[0]}.",
             hint=f"Remove it. {settings.method} has: {', '.join(sorted(method.reads - {'method'}))}.",
         )
-    given["task_type"] = task_type
-    config = method.make(
-        {name: value for name, value in given.items() if name in {*method.reads, "task_type"}}, model_type
-    )
+    config = method.make({**given, "task_type": task_type}, model_type)
     _save_head(config, model_type)
     _save_new_modules(config, new_modules, model_type)
     return config

@@ -125,6 +125,7 @@ class TensorTrainTuner(UnsupportedFeatures, BaseTuner):
                 f"The target module {current_key} is a {type(base).__name__}; tensor trains adapt linear "
                 "layers only (torch.nn.Linear, Conv1D, and their quantised forms)."
             )
+        _check_is_called(current_key, parent)
         check_in_memory(current_key, base, self.model)
         layer = self.layer_class(target, adapter_name, peft_config, module_name=current_key)
         layer.quantization_backend = quantized
@@ -149,6 +150,17 @@ class TensorTrainTuner(UnsupportedFeatures, BaseTuner):
         for module in model.modules():
             release_float32(module)
         return model
+
+
+def _check_is_called(name: str, parent: nn.Module) -> None:
+    """Refuse layers whose weights torch reads without calling them: their adapter would do nothing."""
+    if isinstance(parent, (nn.MultiheadAttention, nn.TransformerEncoderLayer)):
+        raise TargetModulesError(
+            f"The target module {name} stands in a torch.nn.{type(parent).__name__}, which computes with the "
+            "weights of its layers without calling them (an encoder layer does so in evaluation): an adapter "
+            "would have no effect.",
+            hint="Name other target_modules, or leave these out with exclude_modules.",
+        )
 
 
 def _lies_at_or_under(path: str, name: str) -> bool:

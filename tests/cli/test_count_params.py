@@ -50,13 +50,14 @@ def test_every_bundled_name_is_counted_in_parts(model: str, method: str) -> None
     assert sum(document["parts"].values()) == document["trainable"]
 
 
-def test_compare_adds_lora_and_full() -> None:
+def test_compare_adds_every_method_with_a_place_on_the_model() -> None:
     document = loretta(
         "count-params", "--model", "llama-2-7b", "--method", "adp", "--compare", "--json"
     ).document
 
     results = {result["method"]: result for result in document["results"]}
-    assert list(results) == ["adp", "lora", "full"]
+    # A LLaMA has no biases, so BitFit has nothing to train.
+    assert list(results) == ["adp", "rep", "lora", "vera", "ia3", "adapters", "prefix", "prompt", "full"]
     assert results["adp"]["trainable"] == 876_800
     assert results["lora"]["trainable"] == 4_194_304
     assert results["full"]["trainable"] == results["full"]["total"] == 6_738_415_616

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import peft
@@ -14,7 +15,7 @@ from loretta_cli.measure.closed_form import count_in_closed_form
 from loretta_cli.measure.counting import count_methods
 from loretta_cli.measure.flops import flops_per_step
 from loretta_cli.measure.parameters import ParameterCount
-from loretta_cli.measure.published import PUBLISHED
+from loretta_cli.measure.published import PUBLISHED, PublishedCount
 from loretta_cli.methods import COMPARED, COUNTED_ONLY
 from loretta_cli.models.architectures import ARCHITECTURES
 from loretta_cli.models.families import family_of
@@ -43,7 +44,9 @@ def test_a_method_of_peft_has_as_many_parameters_as_the_formula_says(name: str, 
     family = family_of(tiny_config(name).model_type)
     assert family is not None
     try:
-        model = peft.get_peft_model(tiny_model(name), make_baseline_config(method, family, TASK_TYPES[name]))
+        model = peft.get_peft_model(
+            tiny_model(name), make_baseline_config(method, family, TASK_TYPES[name], AdapterSettings())
+        )
     except (KeyError, ValueError, AttributeError) as error:
         pytest.skip(f"{UNSUPPORTED_BY_PEFT}: {error}")
     count = by_formula(name, method)
@@ -153,3 +156,49 @@ def test_a_method_without_a_place_on_the_model_is_refused_or_left_out_of_a_compa
     assert [entry.method for entry in count_methods(config, ["rep", "bitfit"], asked={"rep"}, labels=2)] == [
         "rep"
     ]
+
+
+def test_a_setting_of_full_is_refused_too_and_auto_says_nothing() -> None:
+    config = Config.model_validate({"model": {"name": "bert-base-uncased"}, "adapter": {"bottleneck": 3}})
+    with pytest.raises(ConfigError, match=r"full is only counted.*adapter\.bottleneck"):
+        count_methods(config, ["full"], asked={"full"}, labels=None)
+
+    assert by_formula("bert", "vera", preset="auto", tt_rank=None) == by_formula("bert", "vera")
+
+
+@pytest.mark.parametrize("targets", [".*query", "all-linear"])
+def test_a_formula_does_not_take_a_text_for_its_own_targets(targets: str) -> None:
+    config = Config.model_validate(
+        {"model": {"name": "bert-base-uncased"}, "adapter": {"target_modules": targets}}
+    )
+    with pytest.raises(ConfigError, match="target_modules as a list of names"):
+        count_methods(config, ["vera"], asked={"vera"}, labels=None)
+
+
+def test_the_flops_of_vera_are_those_of_its_settings() -> None:
+    def count(**settings: Any) -> int:
+        chosen = AdapterSettings.model_validate({"method": "vera", **settings})
+        found = flops_per_step("vera", chosen, tiny_config("llama"), form="prompt", labels=2, tokens=8)
+        assert found is not None
+        return found
+
+    assert count(bottleneck=8) < count() < count(target_modules=["q_proj", "v_proj", "o_proj"])
+
+
+def test_a_published_count_is_for_the_paper_s_model_and_says_so_of_other_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def published(name: str, **adapter: Any) -> PublishedCount | None:
+        config = Config.model_validate({"model": {"name": name}, "adapter": adapter})
+        (entry,) = count_methods(config, ["adp"], asked={"adp"}, labels=None)
+        return entry.published
+
+    printed = PublishedCount(100_000)
+    assert published("deberta-base") == published("deberta-base", preset="paper") == printed
+    other = published("deberta-base", tt_rank=2)
+    assert other is not None
+    assert "settings" in other.reason
+
+    tiny_config("bert").save_pretrained(tmp_path / "deberta-base")
+    monkeypatch.chdir(tmp_path)
+    assert published("deberta-base") is None

@@ -98,12 +98,27 @@ def test_a_decoder_with_a_classification_head_is_counted_alike(name: str) -> Non
         ("rep", {"target_modules": ["q_proj", "o_proj"]}),
         ("adp", {"target_modules": ["o_proj", "gate_proj"]}),
         ("adp", {"target_modules": ["o_proj"], "placement": "sublayer"}),
+        ("adp", {"target_modules": ["mlp.gate_proj", "down_proj"]}),
         ("lora", {"target_modules": ["k_proj"]}),
+        ("lora", {"target_modules": ["lm_head"]}),
+        ("rep", {"target_modules": ["lm_head", "q_proj"]}),
     ],
 )
 def test_given_targets_are_counted_alike(method: str, settings: dict[str, Any]) -> None:
     formula, model = both(facts_of("meta-llama/Llama-3.1-8B", layers=2), method, **settings)
 
+    assert formula == model
+
+
+@pytest.mark.parametrize("method", ["adp", "rep", "lora"])
+def test_a_target_in_the_head_as_well_is_counted_once(method: str) -> None:
+    facts = facts_of("google-t5/t5-small", layers=2)
+    formula, model = both(facts, method, form="classification", target_modules=["dense", "wo"])
+    assert formula is None
+
+    formula, model = both(
+        facts_of("FacebookAI/roberta-base", layers=2), method, target_modules=["dense", "query"]
+    )
     assert formula == model
 
 

@@ -300,3 +300,10 @@ def test_the_dtype_of_a_checkpoint_is_read_from_its_config(folders: dict[Form, P
     config = load_config(find_model(str(tmp_path)))
     assert choose_dtype("auto", config, CPU) == torch.float32
     assert config.dtype == torch.bfloat16
+
+
+def test_an_empty_model_leaves_the_config_as_it_was() -> None:
+    config = tiny_config("bert", num_labels=4)
+
+    assert empty_model(config, "classification", 7).config.num_labels == 7
+    assert config.num_labels == 4

@@ -12,7 +12,7 @@ from torch import nn
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.tt import TensorTrainLinear
-from loretta_cli.tuners import LorettaRepConfig
+from loretta_cli.tuners import LorettaRepConfig, lora_form
 from loretta_cli.tuners.head import install_tt_head, make_heads_dense
 from tests.tiny_models import HEAD_PREFIXES, same_base_other_head, tiny_model
 from tests.tuners.adapters import adapted, copy_of_state, logits, saved_tensors, train
@@ -117,3 +117,16 @@ def test_dense_heads_are_the_same_map() -> None:
     make_heads_dense(owner)
     assert type(owner[0]) is nn.Linear
     torch.testing.assert_close(owner(inputs), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_tensor_train_head_of_its_own_becomes_dense_in_the_dtype_of_the_model() -> None:
+    base = tiny_model("distilbert", dtype=torch.bfloat16)
+    model = adapted("distilbert", "rep", "standard", model=base, head="tt", init_weights=False)
+    before = logits(model)
+    _, tensors = lora_form(model)
+    plain = model.merge_and_unload()
+
+    assert isinstance(plain.pre_classifier, nn.Linear)
+    assert {value.dtype for value in plain.state_dict().values()} == {torch.bfloat16}
+    assert tensors["base_model.model.pre_classifier.weight"].dtype == torch.bfloat16
+    torch.testing.assert_close(logits(plain), before, rtol=0.05, atol=0.05)

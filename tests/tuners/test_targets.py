@@ -212,6 +212,17 @@ def test_all_linear_in_chosen_layers_only(method: str) -> None:
     assert all(".block.1." in name for name in names)
 
 
+@pytest.mark.parametrize("config", [*CONFIGS.values(), peft.LoraConfig], ids=[*CONFIGS, "lora"])
+def test_a_layer_of_t5_is_a_block_of_the_encoder_and_of_the_decoder(config: Any) -> None:
+    model = insert_adapter(
+        tiny_model("t5"),
+        config(task_type="SEQ_2_SEQ_LM", target_modules=["q", "v"], layers_to_transform=[0]),
+    )
+    layers = [name for name, module in model.named_modules() if isinstance(module, BaseTunerLayer)]
+    assert len(layers) == 2 + 4
+    assert all(".block.0." in name for name in layers)
+
+
 def test_lora_takes_chosen_layers_with_a_list_of_names_only() -> None:
     settings = AdapterSettings(method="lora", target_modules="all-linear", layers_to_transform=[1])
     with pytest.raises(ConfigError, match="with a list in") as caught:
@@ -242,3 +253,13 @@ def test_a_text_that_matches_nothing_is_refused_with_what_may_be_meant(
 def test_a_text_that_is_no_regular_expression_is_refused() -> None:
     with pytest.raises(TargetModulesError, match=r"adapter\.target_modules=\*q is no regular expression"):
         insert_adapter(tiny_model("llama"), CONFIGS["rep"](target_modules="*q"))
+
+
+@both_methods
+@pytest.mark.parametrize("target", ["self_attn.out_proj", "linear1"])
+def test_layers_that_torch_does_not_call_are_refused(method: str, target: str) -> None:
+    model = nn.TransformerEncoderLayer(16, 2, 32, batch_first=True)
+
+    with pytest.raises(TargetModulesError, match=f"{target} stands in a torch.nn.*have no effect") as caught:
+        peft.get_peft_model(model, CONFIGS[method](target_modules=[target]))
+    assert "exclude_modules" in caught.value.hint

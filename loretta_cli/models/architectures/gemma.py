@@ -6,49 +6,18 @@ from loretta_cli.models.architectures.base import Architecture
 from loretta_cli.models.architectures.llama import gated
 
 
-def _gemma2(hidden: int, inner: int, layers: int, heads: int, kv_heads: int, head_dim: int) -> Architecture:
-    return gated(
-        "gemma2",
-        words=256000,
-        hidden=hidden,
-        inner=inner,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        tied=True,
-        head_dim=head_dim,
-        attention_bias=False,
-    )
+def _gemma2(*sizes: int, head_dim: int = 256) -> Architecture:
+    return gated("gemma2", 256000, *sizes, tied=True, head_dim=head_dim, attention_bias=False)
 
 
-def _gemma3(
-    hidden: int,
-    inner: int,
-    layers: int,
-    heads: int,
-    kv_heads: int,
-    *,
-    head_dim: int = 256,
-    words: int = 262208,
-) -> Architecture:
-    return gated(
-        "gemma3_text",
-        words=words,
-        hidden=hidden,
-        inner=inner,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        tied=True,
-        head_dim=head_dim,
-        attention_bias=False,
-    )
+def _gemma3(*sizes: int, head_dim: int = 256, words: int = 262208) -> Architecture:
+    return gated("gemma3_text", words, *sizes, tied=True, head_dim=head_dim, attention_bias=False)
 
 
 GEMMA = {
-    "google/gemma-2-2b": _gemma2(2304, 9216, 26, 8, 4, 256),
-    "google/gemma-2-9b": _gemma2(3584, 14336, 42, 16, 8, 256),
-    "google/gemma-2-27b": _gemma2(4608, 36864, 46, 32, 16, 128),
+    "google/gemma-2-2b": _gemma2(2304, 9216, 26, 8, 4),
+    "google/gemma-2-9b": _gemma2(3584, 14336, 42, 16, 8),
+    "google/gemma-2-27b": _gemma2(4608, 36864, 46, 32, 16, head_dim=128),
     "google/gemma-3-270m": _gemma3(640, 2048, 18, 4, 1, words=262144),
     "google/gemma-3-1b-pt": _gemma3(1152, 6912, 26, 4, 1, words=262144),
     "google/gemma-3-1b-it": _gemma3(1152, 6912, 26, 4, 1, words=262144),

@@ -7,17 +7,20 @@ from loretta_cli.models.architectures.base import Architecture
 
 def gated(
     model_type: str,
-    *,
     words: int,
     hidden: int,
     inner: int,
     layers: int,
     heads: int,
     kv_heads: int,
+    *,
     tied: bool = False,
     **more: object,
 ) -> Architecture:
-    """A decoder of grouped-query attention and a gated MLP; ``more`` are further settings."""
+    """A decoder of grouped-query attention and a gated MLP; ``more`` are further settings.
+
+    The functions below hand ``sizes`` on to it: what is left of the numbers, in this order.
+    """
     settings = {
         "vocab_size": words,
         "hidden_size": hidden,
@@ -30,42 +33,18 @@ def gated(
     return Architecture(model_type, settings | more)
 
 
-def _llama(
-    words: int, hidden: int, inner: int, layers: int, heads: int, kv_heads: int, *, tied: bool = False
-) -> Architecture:
-    return gated(
-        "llama",
-        words=words,
-        hidden=hidden,
-        inner=inner,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        tied=tied,
-        attention_bias=False,
-        mlp_bias=False,
-    )
+def _llama(words: int, *sizes: int, tied: bool = False) -> Architecture:
+    return gated("llama", words, *sizes, tied=tied, attention_bias=False, mlp_bias=False)
 
 
 def _mistral(
     words: int, hidden: int, inner: int, layers: int, *, head_dim: int | None = None
 ) -> Architecture:
-    return gated(
-        "mistral",
-        words=words,
-        hidden=hidden,
-        inner=inner,
-        layers=layers,
-        heads=32,
-        kv_heads=8,
-        head_dim=head_dim,
-    )
+    return gated("mistral", words, hidden, inner, layers, 32, 8, head_dim=head_dim)
 
 
-def _phi3(hidden: int, inner: int, layers: int, heads: int, kv_heads: int) -> Architecture:
-    return gated(
-        "phi3", words=32064, hidden=hidden, inner=inner, layers=layers, heads=heads, kv_heads=kv_heads
-    )
+def _phi3(*sizes: int) -> Architecture:
+    return gated("phi3", 32064, *sizes)
 
 
 _LLAMA_3_8B = _llama(128256, 4096, 14336, 32, 32, 8)

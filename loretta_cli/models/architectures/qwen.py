@@ -6,43 +6,12 @@ from loretta_cli.models.architectures.base import Architecture
 from loretta_cli.models.architectures.llama import gated
 
 
-def _qwen2(
-    hidden: int,
-    inner: int,
-    layers: int,
-    heads: int,
-    kv_heads: int,
-    *,
-    words: int = 151936,
-    tied: bool = False,
-) -> Architecture:
-    return gated(
-        "qwen2",
-        words=words,
-        hidden=hidden,
-        inner=inner,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        tied=tied,
-    )
+def _qwen2(*sizes: int, words: int = 151936, tied: bool = False) -> Architecture:
+    return gated("qwen2", words, *sizes, tied=tied)
 
 
-def _qwen3(
-    hidden: int, inner: int, layers: int, heads: int, kv_heads: int, *, tied: bool = False
-) -> Architecture:
-    return gated(
-        "qwen3",
-        words=151936,
-        hidden=hidden,
-        inner=inner,
-        layers=layers,
-        heads=heads,
-        kv_heads=kv_heads,
-        tied=tied,
-        head_dim=128,
-        attention_bias=False,
-    )
+def _qwen3(*sizes: int, tied: bool = False) -> Architecture:
+    return gated("qwen3", 151936, *sizes, tied=tied, head_dim=128, attention_bias=False)
 
 
 _QWEN2 = {

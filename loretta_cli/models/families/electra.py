@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from loretta_cli.models.families.base import Family
-from loretta_cli.models.families.bert import ENCODER_SITES, blocks, embeddings
-from loretta_cli.models.families.roberta import TWO_LAYER_HEAD, two_layer_head
+from loretta_cli.models.families import roberta
+from loretta_cli.models.families.bert import blocks, embeddings
 from loretta_cli.models.outline import Facts, Form, ModuleOutline, linear
 
 
@@ -17,17 +17,7 @@ def outline(facts: Facts, form: Form, labels: int) -> Iterator[ModuleOutline]:
     if narrow != hidden:
         yield linear("electra.embeddings_project", narrow, hidden)
     yield from blocks("electra.encoder.layer", facts)
-    yield from two_layer_head(facts, labels)
+    yield from roberta.two_layer_head(facts, labels)
 
 
-FAMILY = Family(
-    name="electra",
-    model_types=("electra",),
-    form="classification",
-    rep_targets=("query", "value"),
-    sites=ENCODER_SITES,
-    paper_placement="sublayer",
-    norms=("LayerNorm",),
-    head=TWO_LAYER_HEAD,
-    outline=outline,
-)
+FAMILY = replace(roberta.FAMILY, name="electra", model_types=("electra",), outline=outline)

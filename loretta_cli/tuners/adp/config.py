@@ -70,6 +70,4 @@ class LorettaAdpConfig(TensorTrainConfig):
             if sites.exclude and self.exclude_modules is None:
                 self.exclude_modules = set(sites.exclude)
         if self.input_modules is None:
-            targets = self.target_modules
-            named = not isinstance(targets, str)
-            self.input_modules = [name for name in sites.input if not named or name in targets]
+            self.input_modules = list(sites.input)

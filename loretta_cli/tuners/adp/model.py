@@ -29,8 +29,8 @@ class LorettaAdpModel(TensorTrainTuner):
             config.input_modules = ffn_input_names(self.model)
             if not config.input_modules:
                 raise TargetModulesError(
-                    "The placement is mlp, but this model's family is unknown and no layers were found that a "
-                    "feed-forward network begins with.",
+                    "The placement is mlp, but this model's family is unknown and no layers were found that "
+                    "a feed-forward network begins with.",
                     hint="Leave adapter.placement out: adapters then stand behind the target modules.",
                 )
         return config

@@ -14,7 +14,7 @@ from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 from loretta_cli.tt import TensorTrainLinear
-from loretta_cli.tuners.head import make_heads_dense
+from loretta_cli.tuners.head import dense_form, make_heads_dense
 from loretta_cli.tuners.refusals import UnsupportedFeatureError
 from loretta_cli.tuners.rep.layer import RepLayer
 from loretta_cli.tuners.saved_modules import release_float32, thaw
@@ -97,7 +97,7 @@ def _plain(module: nn.Module) -> nn.Module:
     plain = copy.deepcopy(module)
     thaw(plain)
     if isinstance(plain, TensorTrainLinear):
-        return plain.to_dense()
+        return dense_form(plain)
     make_heads_dense(plain)
     release_float32(plain)
     return plain

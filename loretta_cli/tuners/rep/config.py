@@ -20,11 +20,9 @@ class LorettaRepConfig(TensorTrainConfig):
         init_weights: True: B is zero, so the model starts as it was. ``"noise-reduction"``: both trains
             random and their initial product subtracted, saved with the adapter (the paper's way). False:
             random, for tests.
-        fan_in_fan_out: Set for layers that keep their weight as (in, out), GPT-2's Conv1D.
     """
 
     r: int | None = None
-    fan_in_fan_out: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -40,7 +40,17 @@ def test_noise_reduction_is_refused_with_where_it_belongs() -> None:
 def test_targets_of_the_user_keep_the_side_that_the_placement_gives_them() -> None:
     config = adapted("llama", "adp", target_modules=["gate_proj", "o_proj"]).peft_config["default"]
     assert config.target_modules == {"gate_proj", "o_proj"}
-    assert config.input_modules == ["gate_proj"]
+    assert config.input_modules == ["gate_proj", "up_proj"]
 
     chosen = adapted("llama", "adp", target_modules=["gate_proj"], input_modules=[]).peft_config["default"]
     assert chosen.input_modules == []
+
+
+@pytest.mark.parametrize("owner", ["", "mlp.", "layers.0.mlp."])
+def test_the_side_does_not_depend_on_how_much_of_a_name_is_given(owner: str) -> None:
+    targets = [f"{owner}gate_proj", f"{owner}down_proj"]
+    model = adapted("llama", "adp", placement="mlp", target_modules=targets)
+    layer = model.get_base_model().model.layers[0].mlp
+
+    assert layer.gate_proj.on_input["default"]
+    assert not layer.down_proj.on_input["default"]

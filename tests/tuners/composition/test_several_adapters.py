@@ -177,3 +177,13 @@ def test_an_adapter_added_to_a_model_in_eval_mode_drops_nothing(method: str) -> 
     model.add_adapter("second", config_for("llama", method, "lean", dropout=0.5, init_weights=False))
     model.set_adapter("second")
     assert torch.equal(logits(model), logits(model))
+
+
+@both_methods
+def test_all_linear_leaves_the_output_alone_beside_an_adapter_on_it(method: str) -> None:
+    model = adapted("llama", method, target_modules=["lm_head"])
+    model.add_adapter("second", config_for("llama", method, target_modules="all-linear"))
+
+    targets = model.peft_config["second"].target_modules
+    assert len(targets) == 14
+    assert "lm_head" not in targets
