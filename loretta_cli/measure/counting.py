@@ -113,7 +113,7 @@ def _by_formula(
     """Count a well-known architecture; None if a method that was asked for needs a model to look at."""
     name = config.model.name or ""
     source = find_model(name)
-    known = None if source.is_local else find_architecture(name)
+    known = None if source.is_local or config.model.revision else find_architecture(name)
     family = None if known is None else family_of(known[1].model_type)
     if known is None or family is None:
         return None

@@ -49,7 +49,8 @@ def flops_per_step(
         model = empty_model(_with_layers(model_config, layers), form, labels)
         return _count(_with_method(model, method, settings, form), tokens)
 
-    depth = next((getattr(model_config, name) for name in _DEPTHS if hasattr(model_config, name)), 0)
+    depths = {getattr(model_config, name) for name in _DEPTHS if hasattr(model_config, name)}
+    depth = depths.pop() if len(depths) == 1 else 0
     chosen_layers = settings.layers_to_transform is not None
     try:
         if depth <= 4 or chosen_layers or family_of(model_config.model_type) is None:

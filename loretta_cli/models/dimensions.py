@@ -24,7 +24,8 @@ def num_layers(config: Mapping[str, Any]) -> int | None:
     Args:
         config: A transformers config as a mapping (``to_dict``), in which aliases are not resolved.
     """
-    return _first(config, _DEPTH)
+    depths = [depth for depth in (_first(config, _DEPTH), config.get("num_decoder_layers")) if depth]
+    return max(depths, default=None)
 
 
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

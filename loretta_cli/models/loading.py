@@ -60,8 +60,8 @@ def load_config(source: ModelSource, *, revision: str | None = None, trust_remot
 def architecture_config(
     source: ModelSource, *, revision: str | None = None, trust_remote_code: bool = False
 ) -> Any:
-    """The config for counting: bundled facts for a well-known name, otherwise :func:`load_config`."""
-    known = None if source.is_local else find_architecture(source.name)
+    """The config for counting: bundled facts for a well-known name, if no revision of it is asked for."""
+    known = None if source.is_local or revision else find_architecture(source.name)
     if known is None:
         return load_config(source, revision=revision, trust_remote_code=trust_remote_code)
     return AutoConfig.for_model(known[1].model_type, **known[1].settings)

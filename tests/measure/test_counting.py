@@ -134,3 +134,13 @@ def test_the_json_is_the_contract_with_shapes_on_request(folders: dict[Form, Pat
 def test_a_model_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         counts(str(tmp_path), ["rep"])
+
+
+def test_a_revision_of_a_well_known_model_is_not_answered_from_the_facts_at_hand() -> None:
+    with pytest.raises(ModelError, match="Cannot read the model"):
+        count_methods(
+            Config.model_validate({"model": {"name": "gpt2", "revision": "v2"}}),
+            ["rep"],
+            asked={"rep"},
+            labels=None,
+        )

@@ -22,6 +22,11 @@ def test_a_config_that_does_not_say_has_neither() -> None:
     assert hidden_size({"hidden_size": None, "dim": 8}) == 8
 
 
+def test_the_deeper_half_of_an_encoder_decoder_counts() -> None:
+    assert num_layers({"num_layers": 2, "num_decoder_layers": 4}) == 4
+    assert num_layers({"num_layers": 6, "num_decoder_layers": 4}) == 6
+
+
 def test_dimensions_need_no_torch() -> None:
     program = "import sys; import loretta_cli.models.dimensions; sys.exit(int('torch' in sys.modules))"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
