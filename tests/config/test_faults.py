@@ -75,7 +75,7 @@ def test_a_wrong_value_says_what_was_found_where_and_what_was_expected():
     assert fault.sentence == (
         "training.batch_size: found 'many' (recipe mine.yaml), expected a whole number above 0"
     )
-    assert fault.about == "training.batch_size: Training rows in one forward pass."
+    assert fault.about == "training.batch_size: Training rows in one forward pass, of all processes together."
 
 
 def test_the_members_of_a_union_give_one_fault():

@@ -129,7 +129,7 @@ def test_one_fault_is_one_line_with_key_origin_and_hint(recipe):
     assert error.message == (
         f"training.batch_size: found 'many' (recipe {path}), expected a whole number above 0."
     )
-    assert error.hint == "training.batch_size: Training rows in one forward pass."
+    assert error.hint == "training.batch_size: Training rows in one forward pass, of all processes together."
 
 
 def test_all_faults_of_all_places_are_reported_together(recipe):
