@@ -60,4 +60,7 @@ def check_method(name: str, *, counting: bool = False) -> None:
     """
     known = METHODS | COUNTED_ONLY if counting else METHODS
     if name not in known:
-        raise ConfigError(f"Unknown method {name!r}.", hint=suggest(name, known, plural="methods"))
+        found = (
+            f"{name} is counted by count-params only" if name in COUNTED_ONLY else f"Unknown method {name!r}"
+        )
+        raise ConfigError(f"{found}.", hint=suggest(name, known, plural="methods"))

@@ -34,7 +34,7 @@ from benchmarks.step_time.measuring import peak_rise_bytes, take_turns
 from benchmarks.step_time.results import Clock, Row, make_rows, markdown
 
 
-def measure(case: Case, setting: Setting, *, pairs: int, clock: Clock) -> list[Row]:
+def measure(case: Case, setting: Setting, *, pairs: int, clock: Clock, fused: bool = False) -> list[Row]:
     """Measure one case.
 
     Args:
@@ -42,9 +42,10 @@ def measure(case: Case, setting: Setting, *, pairs: int, clock: Clock) -> list[R
         setting: Device, dtype, weights.
         pairs: Timed rounds, each of which gives one ratio of every pair.
         clock: Whether ratios of wall time or of CPU time are reported.
+        fused: Whether AdamW is the fused one.
     """
     torch.manual_seed(0)
-    contenders = make_contenders(case.build(setting, case.rows, case.tokens))
+    contenders = make_contenders(case.build(setting, case.rows, case.tokens), fused=fused)
     times = take_turns({one.name: one.step for one in contenders}, pairs, setting.device)
     peaks = {one.name: one.resident_bytes() + peak_rise_bytes(one.step, setting.device) for one in contenders}
     return make_rows(times, peaks, {one.name: one.trainable for one in contenders}, clock)
@@ -71,14 +72,14 @@ def main(arguments: list[str] | None = None) -> None:
     results = []
     for case in CASES:
         if case.name in (args.case or [one.name for one in CASES if one.by_default]):
-            rows = measure(case, setting, pairs=args.pairs, clock=clock)
+            rows = measure(case, setting, pairs=args.pairs, clock=clock, fused=args.fused)
             results.append({"case": case.name, "rows": [row.as_json() for row in rows]})
             if not args.json:
                 print(f"\n{markdown(case.title, rows)}", flush=True)
             gc.collect()
     if args.json:
         about = {"device": args.device, "dtype": args.dtype, "threads": args.threads, "clock": clock}
-        print(json.dumps({**about, "pairs": args.pairs, "cases": results}))
+        print(json.dumps({**about, "fused": args.fused, "pairs": args.pairs, "cases": results}))
 
 
 def _circumstances(args: argparse.Namespace, clock: Clock) -> str:
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
         "--threads": {"type": int, "default": 1},
         "--pairs": {"type": int, "default": 30},
         "--clock": {"choices": ["wall", "cpu"], "help": "cpu for one thread on a CPU, wall otherwise"},
+        "--fused": {"action": "store_true", "help": "fused AdamW (training.optimizer=adamw_fused)"},
         "--contraction": {"action": "store_true", "help": "measure the choices of the contraction instead"},
         "--json": {"action": "store_true"},
     }

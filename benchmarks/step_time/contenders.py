@@ -108,22 +108,26 @@ class DenseAdapter(nn.Module):
         return hidden + update.to(hidden.dtype)
 
 
-def make_contenders(workload: Workload) -> list[Contender]:
+def make_contenders(workload: Workload, *, fused: bool = False) -> list[Contender]:
     """All contenders of a case, on the same frozen weights.
 
     ``lora`` and ``rep`` adapt the family's query and value. ``adp`` and ``dense`` stand where the
     family's placement of adp puts them, and ``lora, adp's layers`` adapts exactly these linear layers.
+
+    Args:
+        workload: Model and batch.
+        fused: Whether AdamW updates all tensors in one call, or one after the other.
     """
     task = workload.task_type
     rep = _wrapped(workload, LorettaRepConfig(task_type=task))
     adp = _wrapped(workload, LorettaAdpConfig(task_type=task))
     dense = _with_dense_adapters(_wrapped(workload, LorettaAdpConfig(task_type=task)))
     return [
-        _trained("lora", workload, _lora(workload, rep)),
-        _trained("rep", workload, rep),
-        _trained("lora, adp's layers", workload, _lora(workload, adp)),
-        _trained("adp", workload, adp),
-        _trained("dense", workload, dense),
+        _trained("lora", workload, _lora(workload, rep), fused),
+        _trained("rep", workload, rep, fused),
+        _trained("lora, adp's layers", workload, _lora(workload, adp), fused),
+        _trained("adp", workload, adp, fused),
+        _trained("dense", workload, dense, fused),
         Contender(FORWARDS, workload, workload.model.eval(), None),
     ]
 
@@ -142,9 +146,9 @@ def _lora(workload: Workload, like: Any) -> Any:
     return _wrapped(workload, config)
 
 
-def _trained(name: str, workload: Workload, model: Any) -> Contender:
+def _trained(name: str, workload: Workload, model: Any, fused: bool) -> Contender:
     trainable = [value for value in model.parameters() if value.requires_grad]
-    return Contender(name, workload, model.train(), torch.optim.AdamW(trainable, lr=1e-4))
+    return Contender(name, workload, model.train(), torch.optim.AdamW(trainable, lr=1e-4, fused=fused))
 
 
 def _with_dense_adapters(model: Any) -> Any:

@@ -112,10 +112,10 @@ def find_run(path: Path) -> RunFolder:
     if not path.is_dir():
         raise RunError(f"There is no run folder {path}.", hint="Give the folder that `loretta train` wrote.")
     if not run.config_file.is_file():
-        raise RunError(
-            f"{path} is not a run folder: it has no config.yaml.",
-            hint="Give the folder that `loretta train` wrote, not the adapter in it.",
-        )
+        hint = "Give the folder that `loretta train` wrote, not the adapter in it."
+        if (path / "config.json").is_file():
+            hint += f" A model is evaluated with: loretta eval --model {shlex.quote(str(path))} --task NAME"
+        raise RunError(f"{path} is not a run folder: it has no config.yaml.", hint=hint)
     if not (run.adapter / "adapter_config.json").is_file():
         raise RunError(
             f"The run {path} has no finished adapter.",

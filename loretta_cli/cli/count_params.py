@@ -94,7 +94,7 @@ def _table(counts: list[MethodCount]) -> tuple[tuple[str, ...], list[tuple[str, 
         parts = [f"{count.parts.get(name, 0):,}" for name in ("cores", "biases", "norms", "head")]
         if "base" in count.parts:
             parts = ["-"] * 4
-        size = f"{count.storage_bytes / 2**20:,.2f} MiB"
+        size = decimal(count.storage_bytes)
         rows.append((entry.method, f"{count.trainable:,}", f"{count.percent:.4f}", *parts, size))
     return columns, rows
 
@@ -108,7 +108,7 @@ def _comparison(counts: list[MethodCount]) -> tuple[tuple[str, ...], list[tuple[
             f"{entry.count.percent:.4f}",
             decimal(entry.count.storage_bytes),
             decimal(entry.optimizer_bytes),
-            "-" if entry.flops is None else f"{entry.flops:.3g}",
+            "-" if entry.flops is None else f"{entry.flops:.2e}",
             "" if entry.published is None else f"{entry.published.trainable / 1e6:.2f}M",
         )
         for entry in counts

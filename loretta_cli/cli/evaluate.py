@@ -64,7 +64,10 @@ def evaluate(
             from loretta_cli.tasks import check_task
 
             if not task or len(task) > 1:
-                raise ConfigError(f"--model needs one --task, found {len(task or ())}.")
+                raise ConfigError(
+                    f"--model needs one --task, found {len(task or ())}.",
+                    hint="Add --task NAME, such as sst2, or classification with --data FILE.",
+                )
             flags = {
                 "model.name": model,
                 "task.name": task[0],

@@ -1,7 +1,8 @@
 """The reporter for a person at a terminal: a panel, a progress bar, evaluation lines above it, tables.
 
-The only file that imports rich. Width, colours and ``NO_COLOR`` are rich's own business: nothing is forced
-here. Every text is handed over as :class:`rich.text.Text`, so brackets in it are never markup.
+Only this and :mod:`report.screen_tables` draw with rich. Width, colours and ``NO_COLOR`` are rich's own
+business: nothing is forced here. Every text is handed over as :class:`rich.text.Text`, so brackets in it are
+never markup.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
-from rich import box
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import (
@@ -29,11 +29,11 @@ from rich.text import Text
 from loretta_cli.report.formatting import (
     clean,
     display_number,
-    is_number_column,
     one_line,
     tolerate_any_character,
 )
 from loretta_cli.report.plain import PlainReporter
+from loretta_cli.report.screen_tables import tables_for_screen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -157,20 +157,16 @@ class ConsoleReporter:
             self._progress = None
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-        """Draw a table as wide as the terminal allows; long cells fold, none is cut."""
+        """Draw a table; long text folds, numbers do not: columns without room for them stand below."""
         self.training_ended()
         if not self._results.is_terminal:
             self._plain.table(title, columns, rows)
             return
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-        for index, name in enumerate(columns):
-            right = is_number_column([row[index] for row in rows])
-            table.add_column(Text(one_line(name)), justify="right" if right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(one_line(cell)) for cell in row))
         if title:
             self._results.print(Text(one_line(title), style="bold"))
-        self._results.print(table)
+        for table in tables_for_screen(columns, rows, self._results.width):
+            self._results.print(table)
+            self._results.print()
 
     def line(self, text: str) -> None:
         """Write the text as it is, unwrapped."""

@@ -145,6 +145,13 @@ def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, missing: str, messag
     assert hint in caught.value.hint
 
 
+def test_a_merged_model_in_place_of_a_run_is_told_how_it_is_evaluated(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(RunError, match="it has no config") as caught:
+        find_run(tmp_path)
+    assert f"loretta eval --model {tmp_path} --task NAME" in caught.value.hint
+
+
 @pytest.mark.parametrize("content", [None, "", "{", "[1]", b"\xff"])
 def test_a_broken_report_is_refused(tmp_path: Path, content: str | bytes | None) -> None:
     run = finished_run(tmp_path / "run")

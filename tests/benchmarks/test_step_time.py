@@ -154,6 +154,13 @@ def test_a_step_trains_the_adapter_and_leaves_base_and_gradients_clean(
     assert all(value.grad is None for value in one.model.parameters())
 
 
+@pytest.mark.parametrize("fused", [True, False])
+def test_all_trained_contenders_have_the_same_optimizer(fused: bool) -> None:
+    made = make_contenders(tiny(ON_CPU, 2, 7), fused=fused)[:-1]
+    assert {type(one.optimizer) for one in made} == {torch.optim.AdamW}
+    assert {one.optimizer.param_groups[0]["fused"] for one in made} == {fused}
+
+
 def test_two_forwards_are_two_and_keep_no_graph(contenders: dict[str, Any]) -> None:
     one = contenders[FORWARDS]
     calls: list[bool] = []
@@ -241,9 +248,10 @@ def test_json_is_one_document_with_the_ratios(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(program, "CASES", (TINY_CASE,))
-    program.main(["--pairs", "2", "--json", "--clock", "wall"])
+    program.main(["--pairs", "2", "--json", "--clock", "wall", "--fused"])
     document = json.loads(capsys.readouterr().out)
     assert (document["clock"], document["pairs"], document["threads"]) == ("wall", 2, 1)
+    assert document["fused"]
     (case,) = document["cases"]
     rows = {row["name"]: row for row in case["rows"]}
     assert list(rows) == NAMES

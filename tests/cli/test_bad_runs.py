@@ -37,6 +37,7 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
         "exists and is not empty",
     ),
     "count: no model": (("count-params",), "No model is given"),
+    "train: counted only": (("train", "--method", "vera"), "counted by count-params only"),
     "count: unknown method": (("count-params", "--model", "llama-2-7b", "--method", "lora2"), "'lora'"),
     "count: unknown model": (("count-params", "--model", "llama-2-8b"), "llama-2-8b"),
     "count: one label": (("count-params", "--model", "{encoder}", "--labels", "1"), "--labels"),

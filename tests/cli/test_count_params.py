@@ -144,3 +144,12 @@ def test_the_largest_model_is_counted_in_little_memory() -> None:
     peak_bytes = 1024 * int(python(script).splitlines()[-1])
 
     assert peak_bytes < 600e6
+
+
+def test_the_comparison_has_sizes_in_one_unit_system_and_aligned_flops() -> None:
+    plain = loretta("count-params", "--model", "llama-2-7b").stdout
+    compared = loretta("count-params", "--model", "llama-2-7b", "--compare").stdout
+
+    assert "2.0 MB" in plain
+    assert "2.0 MB" in compared
+    assert "3.40e+12" in compared
