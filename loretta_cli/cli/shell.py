@@ -24,12 +24,13 @@ INTERRUPTED = 130
 
 
 @contextlib.contextmanager
-def command(*, json: bool, on_interrupt: str = "", together: bool = False) -> Iterator[Reporter]:
+def command(*, json: bool, together: bool = False) -> Iterator[Reporter]:
     """Run a command's body with its reporter.
+
+    What a ``KeyboardInterrupt`` says is the hint after Ctrl+C.
 
     Args:
         json: Whether stdout holds one JSON document.
-        on_interrupt: What to say after Ctrl+C.
         together: Whether several processes share the work; if not, the first does it, the others end here.
 
     Raises:
@@ -52,9 +53,9 @@ def command(*, json: bool, on_interrupt: str = "", together: bool = False) -> It
         if mine.count == 1 or not mine.is_first or may_tell_of_failure():
             reporter.failure(error)
         raise typer.Exit(error.exit_code) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         if mine.is_first:
-            reporter.failure(LorettaError("Interrupted.", hint=on_interrupt))
+            reporter.failure(LorettaError("Interrupted.", hint=str(interruption)))
         raise typer.Exit(INTERRUPTED) from None
     except RecursionError as error:
         reporter.failure(LorettaError(f"A value is nested too deeply: {error}."))

@@ -66,12 +66,7 @@ def train(
         "training.gradient": gradient,
         "model.trust_remote_code": trust_remote_code or None,
     }
-    again = (
-        f"Go on: loretta train --output {shlex.quote(str(output))} --resume"
-        if output
-        else "Go on with --output RUN --resume."
-    )
-    with command(json=json, on_interrupt=again, together=True) as reporter:
+    with command(json=json, together=True) as reporter:
         if resume and overwrite:
             raise ConfigError("--resume and --overwrite contradict each other.", hint="Give one of them.")
         if resume and dry_run:
@@ -80,6 +75,8 @@ def train(
                 hint="They stand in the run's config.yaml. Give one of the two flags.",
             )
         loaded = _load(recipe, flags, overrides)
+        if overwrite and loaded.config.output.dir is None:
+            raise ConfigError("--overwrite needs --output, the run to replace.")
         check_remote_code(loaded.config, trusted=trust_remote_code)
         if resume:
             _resume(loaded, reporter, trust_remote_code=trust_remote_code)
@@ -179,7 +176,11 @@ def _run(
     from loretta_cli.training.run import train as train_adapter
 
     quiet_transformers()
-    report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite)
+    try:
+        report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite)
+    except KeyboardInterrupt:
+        again = f"Go on: loretta train --output {shlex.quote(str(folder))} --resume"
+        raise KeyboardInterrupt(again if RunFolder(folder).config_file.is_file() else "") from None
     _show(report.as_json(), folder, RunFolder(Path(report.run)).read_config(), reporter)
 
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from loretta_cli.config import AdapterSettings, Config
-from loretta_cli.errors import LorettaError
+from loretta_cli.errors import ConfigError, LorettaError
 from loretta_cli.measure.closed_form import count_in_closed_form
 from loretta_cli.measure.parameters import FLOAT32_BYTES, ParameterCount
 from loretta_cli.measure.published import PUBLISHED, PublishedCount
@@ -83,6 +83,8 @@ def count_methods(
     Raises:
         LorettaError: If the model cannot be read or the settings do not fit.
     """
+    if labels is not None:
+        _check_labels(config)
     number = labels or len(config.data.labels or ()) or 2
     of_each = {method: _settings(config, method, asked) for method in methods}
     counts = _by_formula(config, of_each, asked, number) or _without_weights(config, of_each, asked, number)
@@ -100,6 +102,19 @@ def count_methods(
         return replace(entry, flops=number_of_flops)
 
     return [with_flops(entry) for entry in counts]
+
+
+def _check_labels(config: Config) -> None:
+    """Refuse a number of labels for a model that is counted without a classification head."""
+    known = None if config.model.revision else find_architecture(config.model.name or "")
+    family = None if known is None else family_of(known[1].model_type)
+    asked = config.task.form
+    form = (family.form if asked == "auto" else asked) if family is not None else _model(config)[1]
+    if form == "prompt":
+        raise ConfigError(
+            f"--labels is for a classification head, and {config.model.name} is counted as a language model.",
+            hint="Leave --labels out, or add --set task.form=classification.",
+        )
 
 
 def _settings(config: Config, method: str, asked: set[str]) -> AdapterSettings:

@@ -245,7 +245,7 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     share = ""
     if (count_of := processes().count) > 1:
         share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
-    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epoch(s)"
     preset = ""
     if adapter.method in ("adp", "rep"):
         chosen = preset_for(

@@ -45,11 +45,12 @@ def check_every_target_matches(targets: object, module_names: Iterable[str], mod
         if not any(name == target or name.endswith(f".{target}") for name in names)
     )
     if missing:
+        near = difflib.get_close_matches(missing[0], candidate_names(model), n=1)
         part = "None" if len(missing) == len(targets) else "Only a part"
         raise TargetModulesError(
             f"{part} of the target modules {sorted(targets)} exist in the model: {missing} not found in the "
             "base model. Please check the target modules and try again.",
-            hint=f"{known_layers(model)}.",
+            hint=(f"Did you mean {near[0]!r}? " if near else "") + f"{known_layers(model)}.",
         )
 
 

@@ -77,3 +77,10 @@ def test_a_full_disk_is_one_sentence(
     assert len(messages) == 1, outcome.stderr
     assert "no space left" in messages[0].lower()
     assert "Traceback" not in outcome.stderr
+
+
+def test_overwrite_without_a_folder_is_refused() -> None:
+    refused = loretta("train", "quickstart", "--overwrite")
+
+    assert refused.exit_code == 2
+    assert "--overwrite needs --output" in refused.stderr

@@ -153,3 +153,21 @@ def test_the_comparison_has_sizes_in_one_unit_system_and_aligned_flops() -> None
     assert "2.0 MB" in plain
     assert "2.0 MB" in compared
     assert "3.40e+12" in compared
+
+
+def test_labels_of_a_language_model_are_refused_unless_it_is_counted_with_a_head() -> None:
+    refused = loretta("count-params", "--model", "llama-2-7b", "--labels", "3")
+    counted = loretta(
+        "count-params",
+        "--model",
+        "llama-2-7b",
+        "--labels",
+        "3",
+        "--set",
+        "task.form=classification",
+        "--json",
+    )
+
+    assert refused.exit_code == 2
+    assert "--labels is for a classification head" in refused.stderr
+    assert counted.document["parts"]["head"] == 3 * 4096

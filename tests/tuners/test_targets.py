@@ -263,3 +263,10 @@ def test_layers_that_torch_does_not_call_are_refused(method: str, target: str) -
     with pytest.raises(TargetModulesError, match=f"{target} stands in a torch.nn.*have no effect") as caught:
         peft.get_peft_model(model, CONFIGS[method](target_modules=[target]))
     assert "exclude_modules" in caught.value.hint
+
+
+def test_a_misspelt_target_is_answered_with_the_nearest_layer() -> None:
+    with pytest.raises(TargetModulesError) as caught:
+        adapted("llama", "rep", target_modules=["q_prj", "v_proj"])
+
+    assert caught.value.hint.startswith("Did you mean 'q_proj'? ")
