@@ -28,7 +28,7 @@ FAMILIES = ("bert", "roberta", "deberta", "llama", "llama-classifier")
 UNKNOWN = "codegen"
 """A model of transformers of which the project knows no family."""
 OTHERS = tuple(sorted(set(TINY) - {*FAMILIES, UNKNOWN}))
-"""All other families: checked with the presets ``paper`` and ``standard``."""
+"""All other families: checked with the preset ``paper`` for adp and ``standard`` for rep."""
 HEAD_PREFIXES = {name: family.head for name, family in TINY.items()}
 """Modules that a base checkpoint lacks, so that every process draws them anew."""
 TASK_TYPES = {name: family.task_type for name, family in TINY.items()}

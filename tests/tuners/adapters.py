@@ -18,7 +18,8 @@ CONFIGS: dict[str, Any] = {"adp": LorettaAdpConfig, "rep": LorettaRepConfig}
 PRESETS = ("paper", "standard", "lean")
 CASES = [
     *itertools.product(FAMILIES, CONFIGS, PRESETS),
-    *itertools.product(OTHERS, CONFIGS, ("paper", "standard")),
+    *((family, "adp", "paper") for family in OTHERS),
+    *((family, "rep", "standard") for family in OTHERS),
 ]
 """(family, method, preset)."""
 

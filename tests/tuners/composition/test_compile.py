@@ -95,7 +95,7 @@ def test_a_head_of_tensor_trains_and_two_active_adapters_compile(method: str) ->
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")  # torch itself uses it
-@pytest.mark.parametrize(("family", "method"), CASES)
+@pytest.mark.parametrize(("family", "method"), FAST)
 def test_inductor_gives_the_same_within_rounding(family: str, method: str) -> None:
     check_equal_to_eager(small(family, method), family, "inductor", 1e-4)
 
