@@ -53,7 +53,7 @@ def measure(case: Case, setting: Setting, *, pairs: int, clock: Clock, fused: bo
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the cases and print their tables, or one JSON document."""
-    args = _parser().parse_args(arguments)
+    args = parser().parse_args(arguments)
     warnings.filterwarnings("ignore")
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # torch's profiler says on stderr when it starts
     torch.set_num_threads(args.threads)
@@ -87,8 +87,9 @@ def _circumstances(args: argparse.Namespace, clock: Clock) -> str:
     return f"{device}, {args.dtype}, torch {torch.__version__}, {clock} time, {args.pairs} pairs"
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """The options of the command line."""
+    made = argparse.ArgumentParser(
         prog="python -m benchmarks.step_time",
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -110,8 +111,8 @@ def _parser() -> argparse.ArgumentParser:
         "--json": {"action": "store_true"},
     }
     for name, settings in options.items():
-        parser.add_argument(name, **settings)
-    return parser
+        made.add_argument(name, **settings)
+    return made
 
 
 if __name__ == "__main__":
