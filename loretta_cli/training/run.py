@@ -245,7 +245,8 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     share = ""
     if (count_of := processes().count) > 1:
         share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
-    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epoch(s)"
+    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    length = "1 epoch" if length == "1 epochs" else length
     preset = ""
     if adapter.method in ("adp", "rep"):
         chosen = preset_for(
