@@ -56,7 +56,7 @@ MISTAKES = {
     "task: unknown": Bad(("--task", "sst3"), ("Unknown task 'sst3'", "Did you mean 'sst2'?")),
     "task: two of them": Bad(("--task", "sst2", "--task", "rte"), ("one task a run",)),
     "method: unknown": Bad(("--method", "repp"), ("Unknown method 'repp'", "Did you mean 'rep'?")),
-    "method: full is only counted": Bad(("--method", "full"), ("Unknown method 'full'",)),
+    "method: full is only counted": Bad(("--method", "full"), ("full is counted by count-params only",)),
     "preset: unknown": Bad(("--preset", "papr"), ("adapter.preset", "Did you mean 'paper'?")),
     "gradient: zo": Bad(
         ("--gradient", "zo"), ("zeroth-order training is not part of this version", "backprop")

@@ -153,9 +153,9 @@ def test_a_method_without_a_place_on_the_model_is_refused_or_left_out_of_a_compa
 
     with pytest.raises(ModelError, match="bitfit has nothing to train on t5"):
         count_methods(config, ["bitfit"], asked={"bitfit"}, labels=None)
-    assert [entry.method for entry in count_methods(config, ["rep", "bitfit"], asked={"rep"}, labels=2)] == [
-        "rep"
-    ]
+    assert [
+        entry.method for entry in count_methods(config, ["rep", "bitfit"], asked={"rep"}, labels=None)
+    ] == ["rep"]
 
 
 def test_a_setting_of_full_is_refused_too_and_auto_says_nothing() -> None:
