@@ -136,7 +136,8 @@ def from_first(value: T) -> T:
         return value
     from accelerate.utils import broadcast_object_list
 
-    return broadcast_object_list([value])[0]  # type: ignore[no-any-return]
+    told: list[T] = broadcast_object_list([value])
+    return told[0]
 
 
 def from_all(value: T) -> list[T]:
@@ -145,7 +146,8 @@ def from_all(value: T) -> list[T]:
         return [value]
     from accelerate.utils import gather_object
 
-    return gather_object([value])  # type: ignore[no-any-return]
+    gathered: list[T] = gather_object([value])
+    return gathered
 
 
 def may_tell_of_failure() -> bool:
@@ -180,7 +182,7 @@ def _store() -> Any:
     import torch.distributed as dist
 
     try:
-        return dist.TCPStore(  # type: ignore[attr-defined]
+        return dist.TCPStore(  # type: ignore[attr-defined]  # public, but not exported in torch's annotations
             os.environ["MASTER_ADDR"],
             int(os.environ["MASTER_PORT"]),
             is_master=False,

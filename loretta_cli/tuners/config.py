@@ -66,7 +66,7 @@ class TensorTrainConfig(PeftConfig):
     init_weights: bool | str = field(default=True)
 
     def __post_init__(self) -> None:
-        super().__post_init__()  # type: ignore[no-untyped-call]
+        super().__post_init__()  # type: ignore[no-untyped-call]  # PEFT leaves it without annotations
         for name in ("target_modules", "exclude_modules"):
             value = getattr(self, name)
             if isinstance(value, list):

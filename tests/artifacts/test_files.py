@@ -159,9 +159,9 @@ def test_a_name_that_is_too_long_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"Cannot write .*out: No space left on device\.") as caught:  # noqa: SIM117
-        with new_folder(tmp_path / "out"):
-            raise OSError(28, "whatever")
+    sentence = r"Cannot write .*out: No space left on device\."
+    with pytest.raises(OutputError, match=sentence) as caught, new_folder(tmp_path / "out"):
+        raise OSError(28, "whatever")
     assert caught.value.hint
     assert names(tmp_path) == []
 

@@ -25,7 +25,8 @@ from tests.tiny_models import LABELS, TASK_TYPES, TINY, tiny_config, tiny_model
 from tests.tuners.adapters import trainable_count
 
 KNOWN = [name for name in TINY if family_of(tiny_config(name).model_type) is not None]
-UNSUPPORTED_BY_PEFT = "PEFT does not know the sizes of this model for prompt learning"
+UNKNOWN_TO_PEFT = {("distilbert", "prefix"), ("distilbert", "prompt")}
+"""PEFT does not find the width of these models; what it says is expected, so that its mending is noticed."""
 
 
 def form_of(name: str) -> Form:
@@ -43,12 +44,12 @@ def by_formula(name: str, method: str, **settings: Any) -> ParameterCount | None
 def test_a_method_of_peft_has_as_many_parameters_as_the_formula_says(name: str, method: str) -> None:
     family = family_of(tiny_config(name).model_type)
     assert family is not None
-    try:
-        model = peft.get_peft_model(
-            tiny_model(name), make_baseline_config(method, family, TASK_TYPES[name], AdapterSettings())
-        )
-    except (KeyError, ValueError, AttributeError) as error:
-        pytest.skip(f"{UNSUPPORTED_BY_PEFT}: {error}")
+    config = make_baseline_config(method, family, TASK_TYPES[name], AdapterSettings())
+    if (name, method) in UNKNOWN_TO_PEFT:
+        with pytest.raises(ValueError, match="Please specify `token_dim`"):
+            peft.get_peft_model(tiny_model(name), config)
+        return
+    model = peft.get_peft_model(tiny_model(name), config)
     count = by_formula(name, method)
 
     assert count is not None

@@ -52,7 +52,7 @@ def load_hub(source: str, *, validation_fraction: float, seed: int) -> Splits:
 
 
 def _download(source: str) -> dict[str, tuple[Row, ...]]:
-    import datasets  # type: ignore[import-untyped,unused-ignore]
+    import datasets
 
     match = _HUB_ID.fullmatch(source)
     if match is None:

@@ -26,8 +26,8 @@ def read_parquet(path: Path, name: str) -> tuple[Row, ...]:
         DataError: If the file cannot be read, is not Parquet, has a column twice, or has no row.
 
     """
-    import pyarrow as pa  # type: ignore[import-untyped,unused-ignore]
-    import pyarrow.parquet as pq  # type: ignore[import-untyped,unused-ignore]
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
     data = read_bytes(path, name)
     try:

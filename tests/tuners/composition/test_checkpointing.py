@@ -29,15 +29,19 @@ def gradients(model: Any, family: str) -> dict[str, torch.Tensor]:
     return {name: value.grad.clone() for name, value in model.named_parameters() if value.grad is not None}
 
 
+def assert_same_gradients(found: dict[str, torch.Tensor], expected: dict[str, torch.Tensor]) -> None:
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6, msg=name)
+
+
 def check_the_same(model: Any, family: str, *, on: Any) -> None:
     expected = gradients(model, family)
     assert expected.keys() == {name for name, value in model.named_parameters() if value.requires_grad}
     on()
     assert model.get_base_model().is_activation_checkpointing
     found = gradients(model, family)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6, msg=name)
+    assert_same_gradients(found, expected)
 
 
 @both_families
@@ -51,9 +55,7 @@ def test_turned_on_before_the_adapter_is_made_it_changes_no_gradient(
     turn_on(base, reentrant)
     # PEFT lets the embeddings require gradients here, without which a reentrant block has none.
     found = gradients(adapted(family, method, "paper", model=base, init_weights=False), family)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-5, atol=1e-6, msg=name)
+    assert_same_gradients(found, expected)
 
 
 @both_families
