@@ -3,9 +3,10 @@ r"""The grid behind the default learning rates: methods x rates x tasks on one m
 Usage::
 
     python benchmarks/learning_rates.py --model bundled:minilm --data data \
-        --method adp --method rep --rate 2e-3 --rate 5e-3 --task sst2 --task trec --task mrpc
+        --method adp --method rep --method full=2e-5,5e-5 --rate 2e-3 --rate 5e-3 --task sst2 --task trec
 
-Each finished cell is printed as one JSON line; the table follows at the end. Set OMP_NUM_THREADS.
+Any method of ``loretta train`` can be given, with rates of its own or those of ``--rate``. Each finished cell
+is printed as one JSON line; the table follows at the end. Set OMP_NUM_THREADS.
 """
 
 from __future__ import annotations
@@ -59,6 +60,24 @@ def run_cell(
     }
 
 
+def method_and_rates(text: str) -> tuple[str, list[float]]:
+    """``adp=1e-3,2e-3`` as the method and its rates; ``adp`` has none of its own."""
+    name, _, rates = text.partition("=")
+    return name, [float(rate) for rate in rates.split(",") if rate]
+
+
+def table(cells: list[dict[str, object]]) -> str:
+    """Each method's metric at each of its rates, and their mean over the tasks."""
+    tasks = list(dict.fromkeys(str(cell["task"]) for cell in cells))
+    lines = ["| method | rate | " + " | ".join(tasks) + " | mean |", "|---" * (3 + len(tasks)) + "|"]
+    for method, rate in dict.fromkeys((cell["method"], cell["rate"]) for cell in cells):
+        row = [cell["metric"] for cell in cells if (cell["method"], cell["rate"]) == (method, rate)]
+        scores = [float(str(score)) for score in row]
+        mean = sum(scores) / len(scores)
+        lines.append(f"| {method} | {rate:g} | " + " | ".join(f"{x:.3f}" for x in (*scores, mean)) + " |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Run the grid and print its table."""
     parser = argparse.ArgumentParser(
@@ -66,8 +85,12 @@ def main() -> None:
     )
     parser.add_argument("--model", default="bundled:minilm")
     parser.add_argument("--data", required=True, help="folder with one folder a task")
-    parser.add_argument("--method", action="append", required=True)
-    parser.add_argument("--rate", action="append", type=float, required=True)
+    parser.add_argument(
+        "--method", action="append", required=True, type=method_and_rates, metavar="NAME[=RATE,RATE]"
+    )
+    parser.add_argument(
+        "--rate", action="append", type=float, default=[], help="for methods without their own"
+    )
     parser.add_argument("--task", action="append", required=True)
     parser.add_argument("--rows", type=int, default=1000)
     parser.add_argument("--epochs", type=float, default=10)
@@ -79,19 +102,14 @@ def main() -> None:
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
-    cells = []
-    for method in args.method:
-        for task in args.task:
-            for rate in args.rate:
+    cells: list[dict[str, object]] = []
+    for method, rates in args.method:
+        for rate in rates or args.rate:
+            for task in args.task:
                 with tempfile.TemporaryDirectory() as folder:
                     cells.append(run_cell(args, method, rate, task, Path(folder) / "run"))
                 print(json.dumps(cells[-1]), flush=True)
-    print("\n| method | task | " + " | ".join(f"{rate:g}" for rate in args.rate) + " |")
-    print("|---" * (2 + len(args.rate)) + "|")
-    for method in args.method:
-        for task in args.task:
-            scores = [cell["metric"] for cell in cells if cell["method"] == method and cell["task"] == task]
-            print(f"| {method} | {task} | " + " | ".join(f"{score:.3f}" for score in scores) + " |")
+    print("\n" + table(cells))
 
 
 if __name__ == "__main__":

@@ -9,10 +9,10 @@ from loretta_cli.models.families import Family
 
 LORA_RANK = 8
 VERA_RANK = 256
-PROMPT_TOKENS = 10
-"""LoRETTA, Table 1: its printed count is that of ten tokens."""
-PREFIX_TOKENS = 5
-"""MeZO, and the printed count of LoRETTA's Table 2."""
+VIRTUAL_TOKENS = {"p-tuning": 20, "prefix": 5, "prompt": 10}
+"""``prompt``: the printed count of LoRETTA's Table 1 is that of ten; ``prefix``: MeZO, and LoRETTA's Table 2."""
+PREFIX_ENCODERS = ("bert", "electra", "roberta")
+"""Families of encoders that take keys and values from outside, as prefix tuning needs it."""
 ENCODER_BOTTLENECK, DECODER_BOTTLENECK = 8, 64
 """Of dense adapters in LoRETTA's Tables 1 and 2."""
 
@@ -25,9 +25,15 @@ _KEY_OF_QUERY = {
 }
 
 
-def dense_bottleneck(family: Family) -> int:
-    """The width of dense adapters on a model of the family."""
-    return ENCODER_BOTTLENECK if family.form == "classification" else DECODER_BOTTLENECK
+def dense_bottleneck(family: Family | None) -> int:
+    """The width of dense adapters on a model of the family, or of none that is known."""
+    is_encoder = family is None or family.form == "classification"
+    return ENCODER_BOTTLENECK if is_encoder else DECODER_BOTTLENECK
+
+
+def virtual_tokens(method: str, asked: int | None) -> int:
+    """How many virtual tokens a method puts before a text: as asked, its default, or none."""
+    return asked or VIRTUAL_TOKENS[method] if method in VIRTUAL_TOKENS else 0
 
 
 def keys_and_values(family: Family) -> list[str]:

@@ -12,21 +12,20 @@ from loretta_cli.errors import ConfigError
 from loretta_cli.registry import suggest
 
 METHODS = {
-    "adp": "tensor-train adapters behind sublayers or in the MLP (LoRETTA_adp)",
-    "lora": "PEFT's LoRA, for comparison",
-    "rep": "tensor-train reparameterised updates of weights; they merge (LoRETTA_rep)",
-}
-COUNTED_ONLY = {
     "adapters": "dense bottleneck adapters at the places of adp",
+    "adp": "tensor-train adapters behind sublayers or in the MLP (LoRETTA_adp)",
     "bitfit": "every bias",
     "full": "every weight of the model",
+    "head": "the classification head alone, a linear probe",
     "ia3": "vectors on keys, values and the inner FFN activation",
+    "lora": "low-rank updates of weights",
+    "p-tuning": "virtual tokens before the text, made by a small network",
     "prefix": "keys and values of virtual tokens in every block",
-    "prompt": "embeddings of virtual tokens",
+    "prompt": "embeddings of virtual tokens before the text",
+    "rep": "tensor-train reparameterised updates of weights; they merge (LoRETTA_rep)",
     "vera": "vectors on shared random matrices",
 }
-"""Further names that ``count-params`` takes."""
-COMPARED = ("lora", "vera", "ia3", "adapters", "prefix", "prompt", "bitfit", "full")
+COMPARED = (*("lora", "vera", "ia3", "adapters", "prefix", "prompt", "p-tuning", "bitfit", "head", "full"),)
 """What ``count-params --compare`` shows beside adp and rep."""
 
 
@@ -38,12 +37,22 @@ class TrainingDefaults:
     epochs: float
 
 
-# One row per (method, gradient): the best of a grid over sst2, trec and mrpc (1000 rows, 6-layer encoder) and
-# sst2 on a 135M decoder; benchmarks/learning_rates.py reruns it.
+# One row per (method, gradient). adp, lora and rep: the best of a grid over sst2, trec and mrpc (1000 rows,
+# 6-layer encoder) and sst2 on a 135M decoder. adapters, bitfit and head: of a short one over sst2 and trec
+# (400 rows). The others are usual values, not measured. benchmarks/learning_rates.py runs such grids.
 DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
+    ("adapters", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
     ("adp", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
+    ("bitfit", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
+    ("full", "backprop"): TrainingDefaults(learning_rate=5e-5, epochs=10),
+    ("head", "backprop"): TrainingDefaults(learning_rate=3e-2, epochs=10),
+    ("ia3", "backprop"): TrainingDefaults(learning_rate=1e-2, epochs=10),
     ("lora", "backprop"): TrainingDefaults(learning_rate=1e-3, epochs=10),
+    ("p-tuning", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
+    ("prefix", "backprop"): TrainingDefaults(learning_rate=2e-2, epochs=10),
+    ("prompt", "backprop"): TrainingDefaults(learning_rate=2e-2, epochs=10),
     ("rep", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
+    ("vera", "backprop"): TrainingDefaults(learning_rate=1e-2, epochs=10),
 }
 
 
@@ -52,15 +61,11 @@ def training_defaults(method: str, gradient: str) -> TrainingDefaults:
     return DEFAULTS[method, gradient]
 
 
-def check_method(name: str, *, counting: bool = False) -> None:
+def check_method(name: str) -> None:
     """Refuse an unknown method.
 
     Raises:
         ConfigError: With the nearest name and all names.
     """
-    known = METHODS | COUNTED_ONLY if counting else METHODS
-    if name not in known:
-        found = (
-            f"{name} is counted by count-params only" if name in COUNTED_ONLY else f"Unknown method {name!r}"
-        )
-        raise ConfigError(f"{found}.", hint=suggest(name, known, plural="methods"))
+    if name not in METHODS:
+        raise ConfigError(f"Unknown method {name!r}.", hint=suggest(name, METHODS, plural="methods"))

@@ -155,11 +155,19 @@ def _alpha(method: Method, bottleneck: int) -> float:
     return float(bottleneck if method == "adp" else 2 * bottleneck)
 
 
-def frozen_head_modules(head: Head, kind: HeadKind, *, train_output: bool) -> list[str]:
-    """The head modules that are saved but not trained."""
+def frozen_head_modules(head: Head, kind: HeadKind, *, preset: str, train_output: bool) -> list[str]:
+    """The head modules that are saved but not trained.
+
+    Args:
+        head: The head.
+        kind: How it is treated.
+        preset: Name of the preset.
+        train_output: Whether the output layer of a ``tt`` head trains.
+    """
     if kind == "frozen":
         return list(head.modules)
     if kind == "tt":
         return [] if train_output else [head.output]
-    # The model's own head trains, but for a pooler: as on BERT, whose pooler comes with the checkpoint.
-    return [module for module in head.modules if module == "pooler"]
+    # The model's own head trains, but for a pooler: as on BERT, whose pooler comes with the checkpoint. The
+    # paper's "regular" head of DeBERTa (Table 11: 0.650M and 0.688M) trains its pooler too.
+    return [] if preset == "paper" else [module for module in head.modules if module == "pooler"]

@@ -36,7 +36,7 @@ def parsed(line: str) -> tuple[str, dict[str, object]]:
 def test_readme_shows_every_verb() -> None:
     shown = {parsed(line)[0] for line in COMMANDS}
 
-    assert shown == {"train", "eval", "count-params", "merge", "export"}
+    assert shown == {"train", "eval", "count-params", "merge", "export", "compare", "recipes"}
 
 
 @pytest.mark.parametrize("line", COMMANDS)

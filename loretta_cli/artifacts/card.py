@@ -54,7 +54,7 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 |---|---|
 {scores}
 
-The checkpoint was chosen by {report["main_metric"]} on the same split of {len(plan.data.validation):,} rows.
+{report["rows"]:,} rows. The checkpoint was chosen by {report["selection"]["metric"]} on {_chosen_on(plan)}.
 
 ## Load it
 
@@ -121,6 +121,13 @@ def _quantizer(plan: Plan, dtype: str) -> str:
 def public_name(name: str) -> str:
     """A model's name without the folders of the machine it was trained on."""
     return Path(name).name if Path(name).is_absolute() else name
+
+
+def _chosen_on(plan: Plan) -> str:
+    """The rows that chose the checkpoint, in words."""
+    if plan.data.selection_split == "validation":
+        return "these same rows, as the paper did, so these figures are a little too good"
+    return f"{len(plan.data.selection):,} other rows, held out of the training rows"
 
 
 def _cell(value: Any) -> str:

@@ -10,11 +10,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from loretta_cli.tasks.forms import TaskForm
-
 RELATIVE_TOLERANCE = {torch.float32: 2e-5, torch.float16: 1e-2, torch.bfloat16: 6e-2}
 """Of the largest logit (at least 1): fp32 rounding, and what one cast of the weights to half costs."""
 VERIFIED_ROWS = 16
+MODEL_INPUTS = ("input_ids", "attention_mask", "token_type_ids", "decoder_input_ids")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,20 +36,25 @@ class Comparison:
         return math.isfinite(self.max_abs_difference) and self.max_abs_difference <= self.tolerance
 
 
-def row_logits(model: nn.Module, form: TaskForm, rows: Sequence[dict[str, Any]]) -> list[torch.Tensor]:
-    """The logits of each row, fp32 on the CPU, one row at a time so that padding plays no part."""
+def row_logits(model: nn.Module, rows: Sequence[dict[str, Any]]) -> list[torch.Tensor]:
+    """The logits of each row, fp32 on the CPU, one row at a time so that padding plays no part.
+
+    Of a row with a text for each option, those of the first.
+    """
     device = next(model.parameters()).device
     logits = []
     model.eval()
     with torch.inference_mode():
         for row in rows:
             inputs = {
-                name: torch.tensor([value], device=device)
-                for name, value in row.items()
-                if name not in ("labels", "options")
+                name: torch.tensor([_first(row[name])], device=device) for name in MODEL_INPUTS if name in row
             }
             logits.append(model(**inputs).logits.float().cpu())
     return logits
+
+
+def _first(values: list[Any]) -> list[Any]:
+    return values[0] if isinstance(values[0], list) else values
 
 
 def compare(before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], dtype: torch.dtype) -> Comparison:

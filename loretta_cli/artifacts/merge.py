@@ -16,6 +16,18 @@ from loretta_cli.models.forms import auto_class
 from loretta_cli.models.loading import to_device
 from loretta_cli.report import Reporter
 from loretta_cli.tuners.adp.layer import MERGE_REFUSAL
+from loretta_cli.tuners.merging import merge_into_base
+
+_BEFORE_TEXT = "Virtual tokens cannot be merged: they stand before the text, and no weight of the base model can hold them."
+_REFUSALS = {
+    "adapters": "Dense adapters cannot be merged: they have a nonlinearity between their projections, so no "
+    "weight of the base model can hold them.",
+    "adp": MERGE_REFUSAL,
+    "p-tuning": _BEFORE_TEXT,
+    "prefix": _BEFORE_TEXT,
+    "prompt": _BEFORE_TEXT,
+}
+"""Methods that cannot merge, with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,8 @@ def merge(
 ) -> MergeReport:
     """Write a plain transformers model with the adapter folded in.
 
-    The sum is taken in fp32 and cast once. The written folder is loaded again with plain transformers and
-    its logits are compared with those of base and adapter on rows of the run's validation split.
+    The written folder is loaded again with plain transformers and its logits are compared with those of base
+    and adapter on rows of the run's validation split.
 
     Args:
         run: A finished run.
@@ -64,9 +76,9 @@ def merge(
         ExportError: If the merged model differs by more than the tolerance; nothing is left behind.
     """
     method = run.read_config().adapter.method
-    if method == "adp":
+    if method in _REFUSALS:
         raise ConfigError(
-            MERGE_REFUSAL,
+            _REFUSALS[method],
             hint="Serve the base model with the adapter, or train with --method rep, which merges.",
         )
     kind = run.read_config().model.quantization
@@ -74,11 +86,11 @@ def merge(
     check_new_folder(output)
     restored = restore(run, data=data, rows=VERIFIED_ROWS, plain=dequantize)
     form, plan = restored.plan.form, restored.plan
-    rows = form.encode(plan.data.task, plan.data.validation).rows
+    rows = form.encode(plan.data.validation).rows
     base = f"base (dequantised from {kind})" if kind else "base"
     reporter.note(f"computing the logits of {len(rows)} rows with {base} and adapter")
-    before = row_logits(restored.model, form, rows)
-    merged = restored.model.merge_and_unload(safe_merge=True)
+    before = row_logits(restored.model, rows)
+    merged: Any = merge_into_base(restored.model)
     dtype = next(parameter.dtype for parameter in merged.parameters())
     auto = auto_class(form.name, plan.model_config)
     with new_folder(output) as folder:
@@ -87,7 +99,7 @@ def merge(
         del merged, restored
         reporter.note("loading the merged model with plain transformers and comparing")
         again = auto.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        comparison = compare(before, row_logits(to_device(again), form, rows), dtype)
+        comparison = compare(before, row_logits(to_device(again), rows), dtype)
         if not comparison.passed:
             raise ExportError(
                 f"The merged model differs from {base} and adapter by {comparison.max_abs_difference:.3g} in "
@@ -139,7 +151,6 @@ library_name: transformers
 Made by `loretta merge` from the run `{run.path.name}`. A plain transformers model that
 needs no adapter library.
 {origin}
-The weights are {dtype.removeprefix("torch.")}; rep's updates are added in fp32 and cast once. On
-{comparison.rows} validation rows the largest difference of a logit to base and adapter is
-{comparison.max_abs_difference:.3g} (accepted: {comparison.tolerance:.3g}).
+The weights are {dtype.removeprefix("torch.")}. On {comparison.rows} validation rows the largest difference of
+a logit to base and adapter is {comparison.max_abs_difference:.3g} (accepted: {comparison.tolerance:.3g}).
 """

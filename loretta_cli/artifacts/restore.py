@@ -12,6 +12,7 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import RunError
 from loretta_cli.models.loading import to_device
 from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
+from loretta_cli.tuners.carrying import carry_over
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +54,16 @@ def restore(
     return Restored(plan, load_adapter(plan, run, plain=plain))
 
 
-def load_adapter(plan: Plan, run: RunFolder, *, plain: bool = False) -> PeftModel:
+def load_adapter(
+    plan: Plan, run: RunFolder, *, plain: bool = False, shared: RunFolder | None = None
+) -> PeftModel:
     """The plan's base model with the run's adapter, in evaluation mode, on the device to use.
 
     Args:
         plan: The run's plan.
         run: The run.
         plain: Undo a quantisation of the base.
+        shared: Another run, of which all but the classification head is taken.
 
     Raises:
         RunError: If the adapter's files are broken or do not fit the base model.
@@ -73,4 +77,6 @@ def load_adapter(plan: Plan, run: RunFolder, *, plain: bool = False) -> PeftMode
             f"The adapter in {run.adapter} cannot be loaded onto {plan.config.model.name}: {reason}",
             hint="The files may be damaged, or the base model may not be the one it was trained on.",
         ) from error
+    if shared is not None:
+        carry_over(model, shared.adapter, with_head=False)
     return cast("PeftModel", to_device(model).eval())

@@ -18,6 +18,7 @@ DEFAULT_PARENT = Path("runs")
 OWN_NAMES = (
     *("config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "curves.png", "README.md"),
     *("report.json", "adapter", "best", "checkpoints"),
+    *("stages", "forgetting.md", "forgetting.csv", "forgetting.png"),
 )
 """What a run writes; ``--overwrite`` removes these and nothing else."""
 
@@ -77,6 +78,24 @@ class RunFolder:
     def report_file(self) -> Path:
         """The report; a run that has it is finished."""
         return self.path / "report.json"
+
+    @property
+    def forgetting(self) -> Path:
+        """Of several tasks: the scores after each stage, as Markdown; ``.csv`` and ``.png`` beside it."""
+        return self.path / "forgetting.md"
+
+    @property
+    def stages(self) -> tuple[RunFolder, ...]:
+        """Of several tasks: a run folder for each, in their order, made yet or not; of one task none."""
+        names = self.read_config().task.names or ()
+        return tuple(
+            RunFolder(self.path / "stages" / f"{number}-{name}") for number, name in enumerate(names, 1)
+        )
+
+    @property
+    def last_stage(self) -> RunFolder:
+        """Of several tasks the run of the last one, which has the finished adapter; of one task this run."""
+        return (self, *self.stages)[-1]
 
     @property
     def finished(self) -> bool:
@@ -173,7 +192,8 @@ def _is_run(path: Path) -> bool:
     return True
 
 
-def _remove_own_files(path: Path) -> None:
+def remove_run(path: Path) -> None:
+    """Remove what a run wrote, and nothing else."""
     for name in OWN_NAMES:
         item = path / name
         if item.is_dir() and not item.is_symlink():
@@ -192,7 +212,7 @@ def create_run(path: Path, config: Config, *, overwrite: bool) -> RunFolder:
     run = RunFolder(path)
     with explained(path):
         if overwrite:
-            _remove_own_files(path)
+            remove_run(path)
         path.mkdir(parents=True, exist_ok=True)
         write_config(config, run.config_file)
     return run

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from loretta_cli import __version__
-from loretta_cli.cli import count_params, evaluate, export, merge, train
+from loretta_cli.cli import compare, count_params, evaluate, export, merge, recipes, train
 from loretta_cli.errors import ConfigError, LorettaError
 from loretta_cli.report import make_reporter
 
@@ -25,8 +25,10 @@ app = typer.Typer(
 app.command("train", epilog=train.EPILOG)(train.train)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("count-params", epilog=count_params.EPILOG)(count_params.count_params)
+app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("merge", epilog=merge.EPILOG)(merge.merge)
 app.command("export", epilog=export.EPILOG)(export.export)
+app.add_typer(recipes.app, name="recipes")
 
 
 @app.callback(invoke_without_command=True)

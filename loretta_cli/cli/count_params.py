@@ -57,7 +57,7 @@ def count_params(
         check_remote_code(loaded.config, trusted=trust_remote_code)
         own = list(dict.fromkeys(method or [loaded.config.adapter.method]))
         for name in own:
-            check_method(name, counting=True)
+            check_method(name)
         methods = list(dict.fromkeys([*own, *(("adp", "rep", *COMPARED) if compare else ())]))
         if loaded.config.model.name is None:
             raise ConfigError("No model is given.", hint="Add --model NAME.")

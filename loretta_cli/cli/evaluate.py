@@ -28,7 +28,7 @@ def evaluate(
     ] = None,
     data: options.Data = None,
     split: Annotated[
-        str, typer.Option("--split", metavar="S", help="train, validation or test.")
+        str, typer.Option("--split", metavar="S", help="train, validation, validation_mismatched or test.")
     ] = "validation",
     rows: Annotated[
         int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")
@@ -45,7 +45,7 @@ def evaluate(
             )
         if run is not None and task:
             raise ConfigError(
-                "A run is evaluated on its own task; --task is for --model.",
+                "A run is evaluated on its own tasks; --task is for --model.",
                 hint="Drop --task, or use --model.",
             )
         if run is not None and overrides:
@@ -57,8 +57,12 @@ def evaluate(
             check_remote_code(found.read_config(), trusted=trust_remote_code)
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_run
+            from loretta_cli.evaluation.stages import evaluate_stages
 
-            result = evaluate_run(found, data=data, split=split, rows=rows)
+            if found.stages:
+                results = evaluate_stages(found, data=data, split=split, rows=rows)
+            else:
+                results = [evaluate_run(found, data=data, split=split, rows=rows)]
         else:
             from loretta_cli.config import load_config
             from loretta_cli.tasks import check_task
@@ -80,10 +84,11 @@ def evaluate(
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_model
 
-            result = evaluate_model(loaded.config, split=split, rows=rows)
-        reporter.table(
-            f"{result.task}, {result.split} split, {result.rows} rows",
-            ("metric", "value"),
-            [(name, f"{value:.4f}") for name, value in result.metrics.items()],
-        )
-        reporter.result({"results": [result.as_json()]})
+            results = [evaluate_model(loaded.config, split=split, rows=rows)]
+        for result in results:
+            reporter.table(
+                f"{result.task}, {result.split} split, {result.rows} rows",
+                ("metric", "value"),
+                [(name, f"{value:.4f}") for name, value in result.metrics.items()],
+            )
+        reporter.result({"results": [result.as_json() for result in results]})

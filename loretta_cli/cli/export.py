@@ -26,7 +26,7 @@ def export(
         from loretta_cli.artifacts.run_folder import find_run
 
         FORMATS.check(format)
-        found = find_run(run)
+        found = find_run(run).last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
         report = FORMATS.get(format)(found, output or run / format, reporter, data)

@@ -31,7 +31,7 @@ def merge(
     with command(json=json) as reporter:
         from loretta_cli.artifacts.run_folder import find_run
 
-        found = find_run(run)
+        found = find_run(run).last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
         from loretta_cli.artifacts.merge import merge as merge_run

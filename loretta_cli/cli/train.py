@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +34,13 @@ def train(
     ] = None,
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", metavar="T", help="A task, or classification for text of your own."),
+        typer.Option(
+            "--task",
+            "-t",
+            metavar="T",
+            help="A task; for data of your own classification, regression, multiple-choice, generation or "
+            "language-modeling. Several: one after the other.",
+        ),
     ] = None,
     data: options.Data = None,
     output: options.Output = None,
@@ -59,7 +65,8 @@ def train(
         "model.name": model,
         "adapter.method": method,
         "adapter.preset": preset,
-        "task.name": _one_task(task),
+        "task.name": task[0] if task and len(task) == 1 else None,
+        "task.names": task if task and len(task) > 1 else None,
         "data.source": data,
         "output.dir": output,
         "training.seed": seed,
@@ -74,7 +81,9 @@ def train(
                 "--resume and --dry-run contradict each other: a run is resumed with its own settings.",
                 hint="They stand in the run's config.yaml. Give one of the two flags.",
             )
-        loaded = _load(recipe, flags, overrides)
+        # --task takes back what a recipe says of the other of the two settings.
+        taken_back = [f"task.{'name' if len(task) > 1 else 'names'}=null"] if task else []
+        loaded = _load(recipe, flags, [*taken_back, *(overrides or ())])
         if overwrite and loaded.config.output.dir is None:
             raise ConfigError("--overwrite needs --output, the run to replace.")
         check_remote_code(loaded.config, trusted=trust_remote_code)
@@ -87,24 +96,21 @@ def train(
             _train(loaded, reporter, overwrite=overwrite)
 
 
-def _one_task(tasks: list[str] | None) -> str | None:
-    if tasks is not None and len(tasks) > 1:
-        raise typer.BadParameter(
-            f"one task a run is what this version trains, found {len(tasks)}", param_hint="--task"
-        )
-    return tasks[0] if tasks else None
-
-
-def _load(recipe: str | None, flags: Mapping[str, object], overrides: list[str] | None) -> LoadedConfig:
+def _load(recipe: str | None, flags: Mapping[str, object], overrides: Sequence[str]) -> LoadedConfig:
     from loretta_cli.config import find_recipe, load_config
     from loretta_cli.methods import check_method
     from loretta_cli.tasks import check_task
 
-    loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides or ())
+    loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides)
     check_method(loaded.config.adapter.method)
-    if loaded.config.task.name is not None:
-        check_task(loaded.config.task.name)
+    for name in _tasks(loaded.config):
+        check_task(name)
     return loaded
+
+
+def _tasks(config: Config) -> list[str]:
+    """The names of all tasks: none, one or several."""
+    return config.task.names or ([config.task.name] if config.task.name is not None else [])
 
 
 def _train(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None:
@@ -121,7 +127,8 @@ def _train(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None
 
 def _require_model_and_task(config: Config) -> None:
     """Say at once what is missing, before anything heavy is imported."""
-    missing = [name for name in ("model", "task") if getattr(config, name).name is None]
+    given = {"model": config.model.name, "task": _tasks(config)}
+    missing = [name for name, value in given.items() if not value]
     if missing:
         flags = " and ".join(f"--{name} NAME" for name in missing)
         raise ConfigError(
@@ -140,6 +147,12 @@ def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool
         raise RunError(
             f"There is no run to resume in {run.path}: it has no config.yaml.",
             hint="Start it without --resume.",
+        )
+    whole = RunFolder(run.path.absolute().parent.parent)
+    if run.path.absolute().parent.name == "stages" and whole.config_file.is_file():
+        raise RunError(
+            f"{run.path} is one stage of a run of several tasks, and it begins where the one before ended.",
+            hint=f"Go on with all: loretta train --output {shlex.quote(str(whole.path))} --resume",
         )
     saved = run.read_config()
     check_remote_code(saved, trusted=trust_remote_code)
@@ -174,18 +187,28 @@ def _run(
     processes().share(config.training.batch_size)
     from loretta_cli.artifacts.run_folder import RunFolder
     from loretta_cli.training.run import train as train_adapter
+    from loretta_cli.training.sequence import train_sequence
 
     quiet_transformers()
+    report: Mapping[str, Any]
     try:
-        report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite)
+        if config.task.names:
+            report = train_sequence(config, folder, reporter, resume=resume, overwrite=overwrite)
+        else:
+            report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite).as_json()
     except KeyboardInterrupt:
         again = f"Go on: loretta train --output {shlex.quote(str(folder))} --resume"
         raise KeyboardInterrupt(again if RunFolder(folder).config_file.is_file() else "") from None
-    _show(report.as_json(), folder, RunFolder(Path(report.run)).read_config(), reporter)
+    _show(report, folder, RunFolder(Path(report["run"])).read_config(), reporter)
 
 
 def _show(report: Mapping[str, Any], folder: Path, config: Config, reporter: Reporter) -> None:
-    """The closing table and the next commands."""
+    """The closing tables and the next commands."""
+    if "forgetting" in report:
+        from loretta_cli.evaluation.forgetting import Forgetting
+
+        found = Forgetting.from_json(report["forgetting"])
+        reporter.table("Main metric of all tasks after each stage", found.columns, found.cells())
     rows = [(name, f"{value:.4f}") for name, value in report["metrics"].items()]
     rows += [
         ("best step", f"{report['best_step']} of {report['steps']}"),
@@ -194,7 +217,8 @@ def _show(report: Mapping[str, Any], folder: Path, config: Config, reporter: Rep
         ("peak memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB"),
         ("adapter", str(folder / "adapter")),
     ]
-    reporter.table("Validation", ("", "result"), rows)
+    title = f"Last stage, {config.task.names[-1]}: validation" if config.task.names else "Validation"
+    reporter.table(title, ("", "result"), rows)
     run = shlex.quote(str(folder))
     commands = [f"loretta eval {run}"]
     if config.adapter.method == "rep":
@@ -216,6 +240,9 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     from loretta_cli.planning.dry_run import dry_run
 
     quiet_transformers()
+    if loaded.config.task.names:
+        _dry_run_stages(loaded, folder, reporter)
+        return
     result = dry_run(loaded)
     for note in result.notes:
         reporter.note(note)
@@ -224,14 +251,36 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     reporter.line(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})")
     if kind := result.config["model"]["quantization"]:
         reporter.line(f"base model: linear layers in {kind}; the head and what the adapter saves are not")
+    reporter.line("first row, as the model meets it:")
+    for name, text in result.first_row.items():
+        reporter.line(f"  {name}: " + text.replace("\n", "\n    "))
     reporter.line(f"run folder: {folder} (not written)")
-    reporter.result({"run": str(folder), "config": result.config, "parameters": result.count.as_json()})
+    document = {"config": result.config, "parameters": result.count.as_json(), "first_row": result.first_row}
+    reporter.result({"run": str(folder), **document})
+
+
+def _dry_run_stages(loaded: LoadedConfig, folder: Path, reporter: Reporter) -> None:
+    """Every stage: the first with all its settings, the others with those that differ."""
+    from loretta_cli.planning.stages import dry_run_stages
+
+    config, stages = dry_run_stages(loaded)
+    for number, (name, stage) in enumerate(zip(_tasks(loaded.config), stages, strict=True), 1):
+        for note in stage.notes:
+            reporter.note(f"{name}: {note}")
+        known = {(key, value) for key, value, _ in stages[0].settings} if number > 1 else set()
+        settings = [row for row in stage.settings if row[:2] not in known]
+        title = f"Stage {number}, {name}" + (": what differs from stage 1" if number > 1 else "")
+        reporter.table(title, ("setting", "value", "from"), settings)
+        reporter.line(f"trainable parameters: {stage.count.trainable:,} of {stage.count.total:,}")
+    reporter.line(f"run folder: {folder} (not written)")
+    documents = [{"config": stage.config, "parameters": stage.count.as_json()} for stage in stages]
+    reporter.result({"run": str(folder), **documents[-1], "config": config, "stages": documents})
 
 
 def _run_name(config: Config) -> str:
     """``task-method-model``, from what was asked."""
     model = (config.model.name or "model").rstrip("/").rpartition("/")[2].removeprefix("bundled:")
-    parts = (config.task.name or "task", config.adapter.method, model)
+    parts = ("-".join(_tasks(config)) or "task", config.adapter.method, model)
     return "-".join(
         "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in part).lower()
         for part in parts

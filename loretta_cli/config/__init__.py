@@ -14,7 +14,16 @@ from loretta_cli.config.loading import (
     read_run_config,
     write_config,
 )
-from loretta_cli.config.recipes import find_recipe, recipe_name, recipes_folder, shipped_recipes
+from loretta_cli.config.recipes import (
+    copy_recipe,
+    find_recipe,
+    matching_recipes,
+    read_recipe,
+    recipe_about,
+    recipe_name,
+    recipes_folder,
+    shipped_recipes,
+)
 from loretta_cli.config.schema import (
     AdapterSettings,
     ColumnSettings,
@@ -38,9 +47,13 @@ __all__ = [
     "TaskSettings",
     "TrainingSettings",
     "contradictions",
+    "copy_recipe",
     "find_recipe",
     "load_config",
+    "matching_recipes",
+    "read_recipe",
     "read_run_config",
+    "recipe_about",
     "recipe_name",
     "recipes_folder",
     "setting_fields",

@@ -28,6 +28,11 @@ class Expects:
     many: str = ""
 
 
+def own_sentence(sentence: str, hint: str = "") -> PydanticCustomError:
+    """An error that says ``sentence`` behind the setting's key, and perhaps how to mend it."""
+    return PydanticCustomError(OWN_SENTENCE, "{sentence}", {"sentence": sentence, "hint": hint})
+
+
 def _not_in_this_version(sentence: str, hint: str) -> PydanticCustomError:
     """An error that says ``sentence`` and nothing else."""
     return PydanticCustomError(

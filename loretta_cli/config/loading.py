@@ -36,8 +36,8 @@ class LoadedConfig:
 
     Args:
         config: The settings.
-        origins: "recipe NAME", "--set" or "flag" for the dotted key of every given value; a key that is
-            missing has its default.
+        origins: "recipe NAME", "grid", "--set" or "flag" for the dotted key of every given value; a key
+            that is missing has its default.
     """
 
     config: Config
@@ -122,7 +122,11 @@ def _override_value(key: str, text: str) -> object:
 
 
 def load_config(
-    recipe: Path | None = None, flags: Mapping[str, object] | None = None, overrides: Sequence[str] = ()
+    recipe: Path | None = None,
+    flags: Mapping[str, object] | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    grid: Mapping[str, object] | None = None,
 ) -> LoadedConfig:
     """The config that a recipe, flags and ``--set`` options ask for together.
 
@@ -130,6 +134,7 @@ def load_config(
         recipe: A YAML file, or None.
         flags: Values by dotted key; None means that the flag was not given.
         overrides: ``key.path=value`` each, the value in YAML; a later one wins.
+        grid: Values by dotted key of one cell of a grid; they win over the recipe only.
 
     Raises:
         ConfigError: With every fault, each with its key and where it was given.
@@ -137,6 +142,8 @@ def load_config(
     values = _Values()
     if recipe is not None:
         values.place_all(read_mapping(recipe, "recipe"), f"recipe {recipe_name(recipe)}")
+    for key, value in (grid or {}).items():
+        values.place(key, value, "grid")
     for override in overrides:
         values.place_override(override)
     for key, value in (flags or {}).items():

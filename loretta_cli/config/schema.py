@@ -10,11 +10,9 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 
 from loretta_cli.config.kinds import (
-    OWN_SENTENCE,
     Count,
     Dropout,
     Expects,
@@ -27,6 +25,7 @@ from loretta_cli.config.kinds import (
     Share,
     Text,
     Warmup,
+    own_sentence,
     refuse_zeroth_order,
 )
 
@@ -99,6 +98,10 @@ class AdapterSettings(_Settings):
         default=None, description="Layer numbers, from 0, that get adapters; unset means all."
     )
 
+    virtual_tokens: Count | None = Field(
+        default=None, description="Tokens that prefix, prompt and p-tuning put before a text."
+    )
+
     @property
     def given(self) -> dict[str, Any]:
         """The settings that say something beside the method: neither left out, nor ``None`` or ``auto``."""
@@ -117,7 +120,7 @@ class AdapterSettings(_Settings):
                     f"expected {rows} x {columns} = {rows * columns}"
                 )
         if wrong:
-            raise PydanticCustomError(OWN_SENTENCE, "{sentence}", {"sentence": "; ".join(wrong)})
+            raise own_sentence("; ".join(wrong))
         return shapes
 
 
@@ -125,11 +128,72 @@ class TaskSettings(_Settings):
     """The task."""
 
     name: Text | None = Field(
-        default=None, description="Task name; classification is your own labelled text."
+        default=None,
+        description="Task name; classification, regression, multiple-choice, generation and "
+        "language-modeling are for data of your own.",
     )
-    form: Literal["auto", "classification", "prompt"] = Field(
-        default="auto", description="Classifier head, or a prompt answered by the language model."
+    names: Annotated[list[Text], Expects("a list of two or more different tasks")] | None = Field(
+        default=None, description="Several tasks, to be trained on one after the other; instead of name."
     )
+    shared_head: bool = Field(
+        default=False, description="Of several tasks: one classification head for all, as in the paper."
+    )
+    form: Literal["auto", "classification", "prompt", "masked", "generation"] = Field(
+        default="auto",
+        description="Classifier head, prompt with options, label word of a masked language model, or free "
+        "text; auto chooses by model and task.",
+    )
+    calibration: bool = Field(
+        default=False,
+        description="Subtract from an option's score the one it has behind the prompt without its context.",
+    )
+    prompt: Text | None = Field(
+        default=None, description="Your own prompt: {column} is what a column holds, {{ and }} are braces."
+    )
+    masked_prompt: Text | None = Field(
+        default=None, description="Your own text for a masked language model; {mask} is where the word goes."
+    )
+    options: Annotated[list[Text], Expects("a list of two or more different texts")] | None = Field(
+        default=None, description="Texts that answer the prompt, one for each label in order; or numbers."
+    )
+    metrics: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="Metrics of your own task; the first one chooses the checkpoint."
+    )
+    stop: Annotated[list[Text], Field(min_length=1)] | None = Field(
+        default=None, description="Texts at which a generated answer ends."
+    )
+    max_new_tokens: Count | None = Field(default=None, description="Longest generated answer, in tokens.")
+
+    @field_validator("options")
+    @classmethod
+    def _options_differ(cls, options: list[str] | None) -> list[str] | None:
+        texts = [option.strip() for option in options or ("a", "b")]
+        if len(texts) < 2 or len(set(texts)) != len(texts) or not all(texts):
+            raise ValueError("options repeat, are empty or too few")
+        return options
+
+    @field_validator("names")
+    @classmethod
+    def _several_tasks(cls, names: list[str] | None, info: ValidationInfo) -> list[str] | None:
+        if names is None:
+            return None
+        if twice := next((name for name in names if names.count(name) > 1), None):
+            raise own_sentence(f"{twice} stands in it twice", "Each task is trained on once; remove it.")
+        if len(names) < 2:
+            raise ValueError("too few")
+        if info.data.get("name") is not None:
+            raise own_sentence(
+                f"task.name is {info.data['name']}, and both are given",
+                "Give task.name for one task, or task.names for several.",
+            )
+        return names
+
+    @field_validator("shared_head")
+    @classmethod
+    def _head_of_several_tasks(cls, shared: bool, info: ValidationInfo) -> bool:
+        if shared and info.data.get("names") is None and "names" in info.data:
+            raise own_sentence("one task has one head", "Add task.names, or --task several times.")
+        return shared
 
 
 class ColumnSettings(_Settings):
@@ -137,11 +201,17 @@ class ColumnSettings(_Settings):
 
     text: Text | None = Field(default=None, description="Column with the text.")
     text_pair: Text | None = Field(default=None, description="Column with the second text, if any.")
-    label: Text | None = Field(default=None, description="Column with the label.")
+    label: Text | None = Field(default=None, description="Column with the label, score or right option.")
+    options: Text | Annotated[list[Text], Field(min_length=2)] | None = Field(
+        default=None, description="Columns with one option each, or one column with a list of them."
+    )
+    prompt: Text | None = Field(default=None, description="Column with what comes before the answer.")
+    completion: Text | None = Field(default=None, description="Column with the answer to be generated.")
+    messages: Text | None = Field(default=None, description="Column with the messages of a chat.")
 
 
 class DataSettings(_Settings):
-    """The rows to train and validate on."""
+    """The rows to train on, to choose the checkpoint by, and to report."""
 
     source: Text | None = Field(default=None, description="Folder, file, hub id, or a bundled name.")
     columns: ColumnSettings = Field(
@@ -150,9 +220,24 @@ class DataSettings(_Settings):
     labels: Annotated[list[Text], Expects("a list of two or more different texts")] | None = Field(
         default=None, description="All labels in order; unset means those found in the training rows."
     )
+    protocol: Literal["full", "low-data", "k-shot", "paper"] = Field(
+        default="full",
+        description="Which rows train and which choose the checkpoint: all but a share; 1000 and 500; "
+        "data.shots of each label; or all, and the reported rows choose.",
+    )
+    shots: Count | None = Field(default=None, description="Rows of each label under the protocol k-shot.")
+    seed: Seed | None = Field(
+        default=None, description="Seed of the choice of rows; unset means training.seed."
+    )
     train_rows: Count | None = Field(default=None, description="Most training rows used; unset means all.")
+    selection_rows: Count | None = Field(
+        default=None, description="Train rows held out to choose the checkpoint; wins over the share."
+    )
+    selection_fraction: Share = Field(
+        default=0.1, description="Share of the train rows held out to choose the checkpoint, at most 1000."
+    )
     validation_rows: Count | None = Field(
-        default=None, description="Most validation rows used; unset means all."
+        default=None, description="Most validation rows reported; unset means all."
     )
     validation_fraction: Share = Field(
         default=0.1, description="Share of the rows held out when the data has no validation split."
@@ -203,6 +288,9 @@ class TrainingSettings(_Settings):
     seed: Seed = Field(default=0, description="Seed of the start values, the order of rows and the dropout.")
     evaluate_every: Count | None = Field(
         default=None, description="Steps between evaluations; unset means once an epoch."
+    )
+    select_by: Literal["metric", "loss"] = Field(
+        default="metric", description="What chooses the checkpoint: the task's main metric, or the loss."
     )
     early_stopping: Count | None = Field(
         default=None, description="Stop after this many evaluations without improvement."

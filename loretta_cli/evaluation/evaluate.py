@@ -1,57 +1,109 @@
-"""Scoring a split outside training."""
+"""Scoring rows, in training and outside of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import nn
 
 from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.processes import from_all, processes
-from loretta_cli.tasks.scoring import Scorer, scores_loss
+from loretta_cli.tasks import Example
+from loretta_cli.tasks.forms import Encoded, Prediction, Row, TaskForm, length_of, on_device
+
+Predict = Callable[[nn.Module, Sequence[Row]], list[Prediction]]
 
 
-def score_rows(
-    model: nn.Module,
-    scorer: Scorer,
-    rows: Sequence[dict[str, Any]],
-    collate: Callable[[Sequence[dict[str, Any]]], dict[str, torch.Tensor]],
-    batch_size: int,
-) -> tuple[NDArray[np.float32], NDArray[np.int64], float]:
-    """Scores ``(rows, labels)``, true labels ``(rows,)`` and the mean loss, without gradients."""
-    device = next(model.parameters()).device
+@dataclass(frozen=True, slots=True)
+class RowsToScore:
+    """Checked rows with their token ids, in the same order.
+
+    Args:
+        examples: The rows.
+        encoded: Their token ids.
+    """
+
+    examples: Sequence[Example]
+    encoded: Encoded
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What an evaluation found.
+
+    Args:
+        metrics: The task's metrics, the main one first, and ``loss``.
+        predictions: One a row, in the order of the rows.
+    """
+
+    metrics: Mapping[str, float]
+    predictions: Sequence[Prediction]
+
+    @property
+    def ties(self) -> int:
+        """How many rows have two best options with the very same score."""
+        return sum(prediction.is_tie for prediction in self.predictions)
+
+
+def encode(form: TaskForm, examples: Sequence[Example]) -> RowsToScore:
+    """Rows with their token ids.
+
+    Raises:
+        DataError: If a row cannot be made short enough.
+        ConfigError: If the options of a prompt cannot be told apart.
+    """
+    return RowsToScore(examples, form.encode(examples))
+
+
+def evaluate(
+    model: nn.Module, form: TaskForm, rows: RowsToScore, *, batch_size: int, only_loss: bool = False
+) -> Evaluation:
+    """Predict every row and compute the task's metrics; several processes share the rows, all get the result.
+
+    Rows of like length go into one batch.
+
+    Args:
+        model: The model; left in evaluation mode.
+        form: How it meets the task.
+        rows: The rows.
+        batch_size: Rows in a batch.
+        only_loss: Leave out metrics for which texts would have to be generated.
+    """
+    is_written = form.task.kind == "generation"
+    without_texts = is_written and (only_loss or form.task.metrics == ("perplexity",))
+    only_losses = is_written and only_loss
+    predict = _predict_losses(form) if without_texts else form.predict
     model.eval()
-    scores, labels, loss = [], [], 0.0
-    with torch.inference_mode():
-        for start in range(0, len(rows), batch_size):
-            batch = {
-                name: value.to(device) for name, value in collate(rows[start : start + batch_size]).items()
-            }
-            batch_scores = scorer(model, batch)
-            loss += float(scores_loss(batch_scores, batch["labels"])) * len(batch["labels"])
-            scores.append(batch_scores.cpu().numpy())
-            labels.append(batch["labels"].cpu().numpy())
-    return np.concatenate(scores), np.concatenate(labels), loss / len(rows)
-
-
-def evaluate_rows(
-    model: nn.Module,
-    scorer: Scorer,
-    rows: Sequence[dict[str, Any]],
-    collate: Callable[[Sequence[dict[str, Any]]], dict[str, torch.Tensor]],
-    *,
-    metrics: Sequence[str],
-    batch_size: int,
-) -> dict[str, float]:
-    """The named metrics and ``loss`` of some rows; several processes share them, and all get the result."""
+    lengths = [length_of(row) for row in rows.encoded.rows]
+    order = sorted(range(len(lengths)), key=lengths.__getitem__)
     mine = processes()
-    share = rows[mine.rank :: mine.count]
-    scored = [score_rows(model, scorer, share, collate, batch_size)] if share else []
-    parts = [part for one in from_all(scored) for part in one]
-    scores, labels = (np.concatenate([part[index] for part in parts]) for index in (0, 1))
-    loss = sum(part[2] * len(part[1]) for part in parts) / len(rows)
-    return {**compute_metrics(metrics, scores, labels), "loss": loss}
+    # All processes do as many forward passes, which a model in parts needs: the last ones repeat a row.
+    rounds = -(-len(order) // mine.count)
+    share = [order[min(number * mine.count + mine.rank, len(order) - 1)] for number in range(rounds)]
+    found: dict[int, Prediction] = {}
+    with torch.inference_mode():
+        for start in range(0, len(share), batch_size):
+            places = share[start : start + batch_size]
+            found |= zip(places, predict(model, [rows.encoded.rows[place] for place in places]), strict=True)
+    everyone = {place: prediction for part in from_all(found) for place, prediction in part.items()}
+    predictions = [everyone[place] for place in range(len(order))]
+    values = [prediction.value for prediction in predictions]
+    weight = sum(prediction.weight for prediction in predictions)
+    loss = sum(prediction.loss * prediction.weight for prediction in predictions) / weight
+    metrics = {} if only_losses else compute_metrics(form.task, rows.examples, values, loss)
+    return Evaluation({**metrics, "loss": loss}, predictions)
+
+
+def _predict_losses(form: TaskForm) -> Predict:
+    """The losses of written rows alone, each weighted by its tokens."""
+
+    def predict(model: nn.Module, rows: Sequence[Row]) -> list[Prediction]:
+        losses = form.losses(model, on_device(form.collate(rows), model))
+        return [
+            Prediction("", loss, weight=row["weight"])
+            for loss, row in zip(losses.tolist(), rows, strict=True)
+        ]
+
+    return predict

@@ -12,24 +12,28 @@ from loretta_cli.artifacts.restore import restore
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
 from loretta_cli.errors import ModelError
-from loretta_cli.evaluation.evaluate import evaluate_rows
+from loretta_cli.evaluation.evaluate import encode, evaluate
 from loretta_cli.models.forms import choose_form
 from loretta_cli.models.loading import load_config, to_device
 from loretta_cli.models.source import find_model
 from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
 from loretta_cli.processes import connect, disconnect
-from loretta_cli.tasks import CUSTOM
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationResult:
-    """Metrics of one task on one split; an entry of ``eval --json``."""
+    """Metrics of one task on one split; an entry of ``eval --json``.
+
+    ``shortened`` rows were too long and lost text; of ``ties`` rows the two best options have the same score.
+    """
 
     task: str
     split: str
     rows: int
     main_metric: str
     metrics: Mapping[str, float]
+    shortened: int
+    ties: int
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the contract."""
@@ -47,7 +51,9 @@ def evaluate_run(run: RunFolder, *, data: str | None, split: str, rows: int | No
     """
     connect()
     restored = restore(run, data=data, split=split, rows=rows)
-    return _evaluate(restored.plan, restored.model, split)
+    result = evaluate_plan(restored.plan, restored.model, split)
+    disconnect()
+    return result
 
 
 def evaluate_model(config: Config, *, split: str, rows: int | None) -> EvaluationResult:
@@ -66,12 +72,14 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
             "predictions would be random.",
             hint="Evaluate a run folder or a merged model; a language model can use --set task.form=prompt.",
         )
-    return _evaluate(plan, to_device(base.model), split)
+    result = evaluate_plan(plan, to_device(base.model), split)
+    disconnect()
+    return result
 
 
 def _with_own_labels(config: Config) -> Config:
     """The config with the labels of the checkpoint's own head, in its order, where none are given."""
-    if config.task.name != CUSTOM or config.data.labels is not None or config.model.name is None:
+    if config.task.name != "classification" or config.data.labels is not None or config.model.name is None:
         return config
     model = config.model
     settings = load_config(
@@ -88,16 +96,17 @@ def _unnamed(count: int) -> list[str]:
     return [f"LABEL_{number}" for number in range(count)]
 
 
-def _evaluate(plan: Plan, model: nn.Module, split: str) -> EvaluationResult:
-    task, form = plan.data.task, plan.form
-    rows = form.encode(task, plan.data.validation).by_length().rows
-    metrics = evaluate_rows(
-        model,
-        form.scorer,
-        rows,
-        form.collate,
-        metrics=task.metrics,
-        batch_size=plan.config.training.evaluation_batch_size,
+def evaluate_plan(plan: Plan, model: nn.Module, split: str) -> EvaluationResult:
+    """The metrics of a model on the validation rows of a plan, of whatever split they are."""
+    rows = encode(plan.form, plan.data.validation)
+    found = evaluate(model, plan.form, rows, batch_size=plan.config.training.evaluation_batch_size)
+    task = plan.data.task
+    return EvaluationResult(
+        task=task.name,
+        split=split,
+        rows=len(rows.examples),
+        main_metric=task.main_metric,
+        metrics=found.metrics,
+        shortened=rows.encoded.shortened,
+        ties=found.ties,
     )
-    disconnect()
-    return EvaluationResult(task.name, split, len(rows), task.main_metric, metrics)

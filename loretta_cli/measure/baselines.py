@@ -10,17 +10,17 @@ from collections.abc import Callable, Mapping, Sequence
 
 from loretta_cli.baseline_defaults import (
     LORA_RANK,
-    PREFIX_TOKENS,
-    PROMPT_TOKENS,
+    PREFIX_ENCODERS,
     VERA_RANK,
     dense_bottleneck,
     feed_forward_outputs,
     keys_and_values,
+    virtual_tokens,
 )
 from loretta_cli.config import AdapterSettings
 from loretta_cli.measure.parameters import FLOAT32_BYTES, NO_PARTS, ParameterCount
 from loretta_cli.measure.subject import Subject, lies_in
-from loretta_cli.models.dimensions import hidden_size, num_layers
+from loretta_cli.models.dimensions import embedding_size, has_one_key, hidden_size, num_layers
 
 
 def count_baseline(method: str, settings: AdapterSettings, subject: Subject) -> ParameterCount | None:
@@ -28,7 +28,7 @@ def count_baseline(method: str, settings: AdapterSettings, subject: Subject) -> 
 
     Args:
         method: A name in :data:`BASELINES`.
-        settings: Its ``bottleneck`` and ``target_modules`` are read, where the method has them.
+        settings: Those in :data:`READS` are read.
         subject: The model.
 
     Returns:
@@ -93,16 +93,37 @@ def _adapters(settings: AdapterSettings, subject: Subject) -> ParameterCount | N
 
 
 def _prompt(settings: AdapterSettings, subject: Subject) -> ParameterCount | None:
-    """A row of the embedding for each virtual token (prompt tuning); PEFT has a decoder's own rows too."""
-    width = hidden_size(subject.facts)
-    has_both = subject.form == "prompt" and "num_decoder_layers" in subject.facts
-    return None if width is None else _count(subject, [PROMPT_TOKENS * width * (2 if has_both else 1)])
+    """A row of the embedding for each virtual token (prompt tuning)."""
+    width, tokens = embedding_size(subject.facts), virtual_tokens("prompt", settings.virtual_tokens)
+    return _before_text(subject, tokens * width) if width else None
+
+
+def _p_tuning(settings: AdapterSettings, subject: Subject) -> ParameterCount | None:
+    """The virtual tokens and three linear layers, which PEFT makes them with (p-tuning)."""
+    width, tokens = embedding_size(subject.facts), virtual_tokens("p-tuning", settings.virtual_tokens)
+    if not width:
+        return None
+    inner = settings.bottleneck or width
+    rows = tokens * width
+    cores = rows + width * inner + inner * inner + inner * width
+    # Saved beside what trains: the tokens that come out, for PEFT to read.
+    return _before_text(subject, cores, biases=2 * inner + width, frozen=rows)
 
 
 def _prefix(settings: AdapterSettings, subject: Subject) -> ParameterCount | None:
     """Keys and values of each virtual token in every block (prefix tuning, not reparameterised)."""
     layers, width = num_layers(subject.facts), _key_width(subject)
-    return _count(subject, [2 * PREFIX_TOKENS * width] * layers) if layers and width else None
+    tokens = virtual_tokens("prefix", settings.virtual_tokens)
+    if subject.family.form == "classification" and subject.family.name not in PREFIX_ENCODERS:
+        return None
+    return _before_text(subject, 2 * tokens * width * layers) if layers and width else None
+
+
+def _before_text(subject: Subject, cores: int, *, biases: int = 0, frozen: int = 0) -> ParameterCount | None:
+    """The count of virtual tokens; None for a classification head on a decoder, which does not take them."""
+    if subject.form == "classification" != subject.family.form:
+        return None
+    return _count(subject, [cores], biases=biases, frozen=frozen, layers=0)
 
 
 def _key_width(subject: Subject) -> int | None:
@@ -111,7 +132,7 @@ def _key_width(subject: Subject) -> int | None:
         keys = subject.matching(keys_and_values(subject.family)[:1])
         return keys[0].out_features if keys else None
     width, heads = hidden_size(subject.facts), subject.facts.get("num_attention_heads")
-    shared = subject.facts.get("num_key_value_heads")
+    shared = 1 if has_one_key(subject.facts) else subject.facts.get("num_key_value_heads")
     return width * shared // heads if width and heads and shared else width
 
 
@@ -122,8 +143,21 @@ def _bitfit(settings: AdapterSettings, subject: Subject) -> ParameterCount | Non
     return _count(subject, [], biases=biases) if biases else None
 
 
+def _head(settings: AdapterSettings, subject: Subject) -> ParameterCount | None:
+    """The classification head alone."""
+    if not subject.head:
+        return None
+    parts = {**NO_PARTS, "head": subject.head}
+    return ParameterCount(subject.head, subject.total, parts, FLOAT32_BYTES * subject.head, 0)
+
+
 def _count(
-    subject: Subject, sizes: Sequence[int], *, biases: int = 0, frozen: int = 0
+    subject: Subject,
+    sizes: Sequence[int],
+    *,
+    biases: int = 0,
+    frozen: int = 0,
+    layers: int | None = None,
 ) -> ParameterCount | None:
     """A count of one number of weights for each adapted layer; None if there is nothing to train."""
     cores = sum(sizes)
@@ -135,7 +169,7 @@ def _count(
         total=subject.total,
         parts={**NO_PARTS, "cores": cores, "biases": biases, "head": subject.head},
         storage_bytes=FLOAT32_BYTES * (trainable + frozen),
-        layers=len(sizes),
+        layers=len(sizes) if layers is None else layers,
     )
 
 
@@ -143,16 +177,21 @@ BASELINES: Mapping[str, Callable[[AdapterSettings, Subject], ParameterCount | No
     "adapters": _adapters,
     "bitfit": _bitfit,
     "full": _full,
+    "head": _head,
     "ia3": _ia3,
     "lora": _lora,
+    "p-tuning": _p_tuning,
     "prefix": _prefix,
     "prompt": _prompt,
     "vera": _vera,
 }
 
 READS: Mapping[str, frozenset[str]] = {
-    "adapters": frozenset({"bottleneck"}),
+    "adapters": frozenset({"activation", "alpha", "bottleneck", "dropout"}),
     "lora": frozenset({"alpha", "bottleneck", "dropout", "target_modules"}),
-    "vera": frozenset({"bottleneck", "target_modules"}),
+    "p-tuning": frozenset({"bottleneck", "virtual_tokens"}),
+    "prefix": frozenset({"virtual_tokens"}),
+    "prompt": frozenset({"virtual_tokens"}),
+    "vera": frozenset({"bottleneck", "dropout", "target_modules"}),
 }
-"""Adapter settings that a formula reads; the methods that are not here read none."""
+"""Adapter settings that a formula can follow; the methods that are not here have none."""

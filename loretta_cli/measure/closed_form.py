@@ -137,7 +137,9 @@ def _head(
     """Numbers of the head that train, numbers saved frozen, and the train in it."""
     head: Head = subject.family.head
     kind = settings.head or preset.head
-    frozen = subject.within(frozen_head_modules(head, kind, train_output=preset.train_output))
+    frozen = subject.within(
+        frozen_head_modules(head, kind, preset=preset.name, train_output=preset.train_output)
+    )
     whole = subject.within(head.modules)
     if kind != "tt":
         return whole - frozen, frozen, []

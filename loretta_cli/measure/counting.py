@@ -110,7 +110,7 @@ def _check_labels(config: Config) -> None:
     family = None if known is None else family_of(known[1].model_type)
     asked = config.task.form
     form = (family.form if asked == "auto" else asked) if family is not None else _model(config)[1]
-    if form == "prompt":
+    if form != "classification":
         raise ConfigError(
             f"--labels is for a classification head, and {config.model.name} is counted as a language model.",
             hint="Leave --labels out, or add --set task.form=classification.",

@@ -6,22 +6,17 @@ Matrix products of the forward and the backward pass count; element-wise work do
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
 from typing import Any
 
 import torch
-from peft import get_peft_model
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from loretta_cli.baseline_defaults import dense_bottleneck
 from loretta_cli.config import AdapterSettings
-from loretta_cli.models.families import Family, family_of
+from loretta_cli.models.families import family_of
 from loretta_cli.models.forms import task_type_of
 from loretta_cli.models.loading import empty_model
 from loretta_cli.models.outline import Form
-from loretta_cli.tuners.baselines import BASELINE_CONFIGS, make_baseline_config
-from loretta_cli.tuners.head import make_heads_dense
 from loretta_cli.tuners.settings import make_peft_config
 from loretta_cli.tuners.targets import insert_adapter
 
@@ -34,7 +29,7 @@ def flops_per_step(
     """FLOPs of the forward and the backward pass over one row of tokens.
 
     Args:
-        method: Its name, ``full`` included.
+        method: Its name.
         settings: Of the adapter.
         model_config: The transformers config.
         form: Which head the model has.
@@ -89,37 +84,7 @@ def _count(model: nn.Module, tokens: int) -> int:
 
 
 def _with_method(model: Any, method: str, settings: AdapterSettings, form: Form) -> Any:
-    family = family_of(model.config.model_type)
-    if method in _OTHERS and family is not None:
-        return _OTHERS[method](model, settings, family, form)
+    settings = settings.model_copy(update={"method": method})
     task_type = task_type_of(form, model.config)
-    if method in BASELINE_CONFIGS and family is not None:
-        return get_peft_model(model, make_baseline_config(method, family, task_type, settings))
-    if method == "full":
-        return model
     config = make_peft_config(settings, task_type=task_type, model_type=model.config.model_type)
     return insert_adapter(model, config)
-
-
-def _bitfit(model: Any, settings: AdapterSettings, family: Family, form: Form) -> Any:
-    head = tuple(family.head.modules) if form == "classification" else ()
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(name.endswith("bias") or name.startswith(head or ("\0",)))
-    return model
-
-
-def _dense_adapters(model: Any, settings: AdapterSettings, family: Family, form: Form) -> Any:
-    """The adapters of adp with ordinary linear layers in the place of their tensor trains."""
-    bottleneck = settings.bottleneck or dense_bottleneck(family)
-    shape = AdapterSettings(method="adp", preset="standard", bottleneck=bottleneck)
-    task_type = task_type_of(form, model.config)
-    config = make_peft_config(shape, task_type=task_type, model_type=model.config.model_type)
-    adapted = insert_adapter(model, config)
-    make_heads_dense(adapted)
-    return adapted
-
-
-_OTHERS: dict[str, Callable[[Any, AdapterSettings, Family, Form], Any]] = {
-    "adapters": _dense_adapters,
-    "bitfit": _bitfit,
-}

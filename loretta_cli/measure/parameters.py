@@ -82,24 +82,51 @@ def count_adapter(model: Any, total: int, model_type: str | None) -> ParameterCo
         total: :func:`count_base` of the base model.
         model_type: For the names of the norms.
     """
-    from peft import get_peft_model_state_dict
     from peft.tuners.tuners_utils import BaseTunerLayer
+
+    from loretta_cli.tuners.selected import SelectedConfig, SelectedParameter
 
     family = family_of(model_type)
     norms = family.norms if family is not None else ()
+    config = model.active_peft_config
     parts = dict(NO_PARTS)
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            parts[_part(name, norms)] += parameter.numel()
-    saved = get_peft_model_state_dict(model, save_embedding_layers=False)
+            part = _selected_part(name, config) if isinstance(config, SelectedConfig) else _part(name, norms)
+            parts[part] = parts.get(part, 0) + parameter.numel()
+    layers = (
+        isinstance(module, BaseTunerLayer) and not isinstance(module, SelectedParameter)
+        for module in model.modules()
+    )
     return ParameterCount(
         trainable=sum(parts.values()),
         total=total,
         parts=parts,
-        storage_bytes=FLOAT32_BYTES * sum(tensor.numel() for tensor in saved.values()),
-        layers=sum(isinstance(module, BaseTunerLayer) for module in model.modules()),
+        storage_bytes=FLOAT32_BYTES * _stored(model),
+        layers=sum(layers),
         shapes=_shapes(model),
     )
+
+
+def _stored(model: Any) -> int:
+    """Numbers of the tensors that are saved."""
+    from peft import PeftType, get_peft_model_state_dict
+
+    config = model.active_peft_config
+    if config.is_prompt_learning:
+        # What is saved would have to be computed: p-tuning's tokens, beside what makes them.
+        made = config.num_virtual_tokens * config.token_dim if config.peft_type == PeftType.P_TUNING else 0
+        return int(made + sum(value.numel() for value in model.parameters() if value.requires_grad))
+    saved = get_peft_model_state_dict(model, save_embedding_layers=False)
+    return int(sum(tensor.numel() for tensor in saved.values()))
+
+
+def _selected_part(name: str, config: Any) -> str:
+    """The part of a parameter of the base model that trains itself."""
+    if config.parameters == "all":
+        return "base"
+    owner = name.removeprefix("base_model.model.").partition(".parametrizations.")[0]
+    return "head" if config.is_whole(owner) else "biases"
 
 
 def _part(name: str, norms: tuple[str, ...]) -> str:

@@ -18,6 +18,15 @@ def hidden_size(config: Mapping[str, Any]) -> int | None:
     return _first(config, _WIDTH)
 
 
+def embedding_size(config: Mapping[str, Any]) -> int | None:
+    """Width of the word embeddings, which a few models have narrower than their hidden states.
+
+    Args:
+        config: A transformers config as a mapping (``to_dict``), in which aliases are not resolved.
+    """
+    return _first(config, ("embedding_size", "word_embed_proj_dim", *_WIDTH))
+
+
 def num_layers(config: Mapping[str, Any]) -> int | None:
     """Number of blocks of the model (of its encoder, if it has two stacks), or None if that is not said.
 
@@ -26,6 +35,11 @@ def num_layers(config: Mapping[str, Any]) -> int | None:
     """
     depths = [depth for depth in (_first(config, _DEPTH), config.get("num_decoder_layers")) if depth]
     return max(depths, default=None)
+
+
+def has_one_key(config: Mapping[str, Any]) -> bool:
+    """Whether all heads of attention share one key and one value, as Falcon says it."""
+    return bool(config.get("multi_query")) and not config.get("new_decoder_architecture")
 
 
 def _first(config: Mapping[str, Any], names: tuple[str, ...]) -> int | None:

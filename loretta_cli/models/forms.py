@@ -1,13 +1,21 @@
 """How a model meets a task: which form, which class of transformers, which of PEFT's task types.
 
-A prompt is for causal language models, and for encoder-decoders, whose encoder reads it.
+A prompt (with options, or answered in the model's own words: ``generation``) is for causal language models,
+and for encoder-decoders, whose encoder reads it. A masked form is for encoders trained as masked language
+models.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any, Literal
 
-from transformers import AutoModelForCausalLM, AutoModelForSeq2SeqLM, AutoModelForSequenceClassification
+from transformers import (
+    AutoModelForCausalLM,
+    AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+)
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -31,8 +39,15 @@ def default_form(config: Any) -> Form:
     return "prompt"
 
 
-def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
+def choose_form(
+    asked: Form | Literal["auto"], config: Any, task_has: Container[Form] = ("classification", "prompt")
+) -> Form:
     """The form that was asked for, or the default of the model.
+
+    Args:
+        asked: What was asked for.
+        config: Of the model.
+        task_has: The forms of the task: a language model goes on in its own words where there are no options.
 
     Raises:
         ModelError: If a prompt is asked of an encoder. transformers would make a language model of it, with
@@ -52,12 +67,19 @@ def choose_form(asked: Form | Literal["auto"], config: Any) -> Form:
             hint="Give the whole model.",
         )
     default = default_form(config)
-    if asked == "prompt" and default == "classification" and _is_encoder(config):
+    if asked in ("prompt", "generation") and default == "classification" and _is_encoder(config):
         raise ModelError(
-            f"A model of type {config.model_type} is an encoder, and the prompt form needs a causal language "
-            "model.",
+            f"A model of type {config.model_type} is an encoder, and the {asked} form needs a causal "
+            "language model.",
             hint="Leave task.form out, or choose another model.",
         )
+    if asked == "masked" and not _is_encoder(config):
+        raise ModelError(
+            f"A model of type {config.model_type} is no masked language model, which the masked form needs.",
+            hint="Leave task.form out, or choose an encoder such as roberta-base.",
+        )
+    if asked == "auto" and default == "prompt" and "prompt" not in task_has:
+        return "generation"
     return default if asked == "auto" else asked
 
 
@@ -81,10 +103,12 @@ def is_encoder_decoder(config: Any) -> bool:
     return bool(getattr(config, "is_encoder_decoder", False))
 
 
-def task_type_of(form: Form, config: Any) -> str:
-    """PEFT's task type of a model in a form."""
+def task_type_of(form: Form, config: Any) -> str | None:
+    """PEFT's task type of a model in a form; it has none for masked language models."""
     if form == "classification":
         return "SEQ_CLS"
+    if form == "masked":
+        return None
     return "SEQ_2_SEQ_LM" if is_encoder_decoder(config) else "CAUSAL_LM"
 
 
@@ -92,6 +116,8 @@ def auto_class(form: Form, config: Any) -> Any:
     """The class of transformers that loads a model in a form."""
     if form == "classification":
         return AutoModelForSequenceClassification
+    if form == "masked":
+        return AutoModelForMaskedLM
     return AutoModelForSeq2SeqLM if is_encoder_decoder(config) else AutoModelForCausalLM
 
 

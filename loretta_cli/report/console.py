@@ -139,7 +139,7 @@ class ConsoleReporter:
         self._loss = loss
         self._loss_text = _named("loss", loss).append_text(trend)
 
-    def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
+    def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:
         """Print a line above the bar, with a star on the best so far."""
         line = Text.assemble(("step ", "dim"), f"{step:>{len(str(self._total_steps))}}")
         named = {name: _named(name, value) for name, value in values.items()}

@@ -68,10 +68,10 @@ class PlainReporter:
         """Write ``step=10 loss=0.6931 learning_rate=0.001``."""
         self._say(" ".join([f"step={step}", *_pairs(values)]))
 
-    def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
+    def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:
         """Write ``step=32 split=validation accuracy=0.81 loss=0.41 best=true``."""
         best = f"best={'true' if is_best else 'false'}"
-        self._say(" ".join([f"step={step}", "split=validation", *_pairs(values), best]))
+        self._say(" ".join([f"step={step}", f"split={split}", *_pairs(values), best]))
 
     def training_ended(self) -> None:
         """Write the last step and the time taken, once."""

@@ -51,12 +51,13 @@ class Reporter(Protocol):
             values: Such as ``loss`` and ``learning_rate``.
         """
 
-    def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
-        """Show values on the validation split (stderr).
+    def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:
+        """Show the values of an evaluation (stderr).
 
         Args:
             step: Optimizer steps done.
             values: The task's metrics, the main one first, and ``loss``.
+            split: Of the rows: ``validation``, or ``selection`` where others choose the checkpoint.
             is_best: Whether this is the best evaluation so far.
         """
 

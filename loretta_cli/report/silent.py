@@ -31,7 +31,7 @@ class SilentReporter:
     def logged(self, step: int, values: Mapping[str, float]) -> None:
         """Do nothing."""
 
-    def evaluated(self, step: int, values: Mapping[str, float], *, is_best: bool) -> None:
+    def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:
         """Do nothing."""
 
     def training_ended(self) -> None:

@@ -1,59 +1,144 @@
-"""What a task is: its columns, labels, prompt and metrics, as data. Imports no torch."""
+"""What a task is: its columns, labels, prompts and metrics, as data. Imports no torch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
 
-from loretta_cli.errors import DataError
-from loretta_cli.tasks.sources import Row, column_error
+from loretta_cli.models.families import Form
+from loretta_cli.tasks.cells import Cells
+from loretta_cli.tasks.sources import Row
+
+Kind = Literal["classification", "regression", "choice", "generation", "language-modeling"]
+"""What is to be said of a row: one of the task's labels, a score, one of the row's own options, a text, or
+nothing (its text is what the model learns)."""
+
+Texts = Mapping[str, str]
+Render = Callable[[Texts], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A checked row.
+
+    Args:
+        texts: What prompts and heads read, by column.
+        label: The number of the right label or of the right option, or the score.
+        options: The row's own options, where they differ from row to row.
+        names: What each option answers, where its text says more than that.
+        answers: Every accepted answer; each is a tuple of spans, most of one.
+        group: Rows of one group are sampled and scored together (the answers to one question).
+    """
+
+    texts: Texts
+    label: int | float = 0
+    options: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    answers: tuple[tuple[str, ...], ...] = ()
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """How a row becomes a text that a language model completes with one of some options.
+    """How a row becomes a text that a language model goes on with by one of some options.
 
     Args:
         render: From the row's columns to the prompt; the options follow it directly.
-        options: The text of each label, in label order, with its leading space or without.
+        options: The text of each label, or of each point of a scale, with its leading space or without. Empty
+            where each row has its own.
         cut: The column that is shortened where a prompt does not fit the model's context.
     """
 
-    render: Callable[[Mapping[str, str]], str]
+    render: Render
     options: tuple[str, ...]
     cut: str
 
 
 @dataclass(frozen=True, slots=True)
+class MaskedPrompt:
+    """How a row becomes a text with one gap, which a masked language model fills with a label word.
+
+    Args:
+        render: From the row's columns to the text; :data:`MASK` stands where the word goes.
+        words: The word of each label (or point of a scale), one token each, with its leading space where the
+            gap has one.
+        cut: The column that is shortened where the text does not fit.
+    """
+
+    render: Render
+    words: tuple[str, ...]
+    cut: str
+
+
+MASK = "{mask}"
+"""Stands for the tokenizer's own mask token in what a :class:`MaskedPrompt` renders."""
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How a row becomes a text that a language model goes on with in its own words.
+
+    Args:
+        render: From the row's columns to the prompt; the answer follows it directly.
+        cut: The column that is shortened where a prompt does not fit the model's context.
+        answer: From an accepted answer to the text that is learned, without the stop that follows it.
+        stop: Texts at which an answer ends; the first one ends those that are learned. Without any, and of
+            encoder-decoders, the tokenizer's end-of-text token ends them.
+        max_new_tokens: Longest answer.
+        is_chat: Whether ``messages`` holds, as JSON, the messages before the answer, of which the tokenizer's
+            chat template makes the prompt; only ``max_new_tokens`` counts then.
+    """
+
+    render: Render
+    cut: str
+    answer: Callable[[tuple[str, ...]], str] = lambda spans: " " + ", ".join(spans)
+    stop: tuple[str, ...] = ("\n",)
+    max_new_tokens: int = 50
+    is_chat: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
-    """A classification task.
+    """A task.
 
     Args:
         name: As on the command line.
         version: Changes when prompts, columns or metrics do; results of two versions do not compare.
-        text: Column with the (first) text.
-        label: Column with the label: its number, or its name.
-        labels: Label names; the number of a label is its place here.
-        prompt: The prompt form.
+        kind: What is to be said of a row.
+        columns: Those that ``read`` asks for, as errors list them.
+        read: From the cells of a row to a checked example.
         metrics: Names of the metrics, the main one first.
-        text_pair: Column with the second text, if the classification form reads two.
+        scorer: The family of the metrics, of those in :mod:`evaluation.metrics`.
+        labels: Label names of a classification; the number of a label is its place here.
+        values: Of a regression's prompt: the score that each option stands for, rising.
+        head: The one or two columns that a classification head reads; empty if there is no such form.
+        prompt: The prompt form.
+        masked: The form for masked language models.
+        generation: The form in the model's own words.
         hub_id: The task's data on the hub, used when no ``--data`` is given.
-        other_names: Column names of other published versions, mapped to those above.
-        labels_by_name: Whether a cell holds a label's name only (data of the user's own, where the label
-            ``1`` need not be the second one).
+        other_names: Column names of other published versions, mapped to the task's own.
+        roles: Of a task made from the user's own columns: role to column, as ``data.columns`` has them.
+        leaves_out: Which rows of the published data are not part of the task.
     """
 
     name: str
     version: int
-    text: str
-    label: str
-    labels: tuple[str, ...]
-    prompt: Prompt
+    kind: Kind
+    columns: tuple[str, ...]
+    read: Callable[[Cells], Example]
     metrics: tuple[str, ...]
-    text_pair: str | None = None
+    scorer: Literal["labels", "squad", "drop", "multirc", "record"] = "labels"
+    labels: tuple[str, ...] = ()
+    values: tuple[float, ...] = ()
+    head: tuple[str, ...] = ()
+    prompt: Prompt | None = None
+    masked: MaskedPrompt | None = None
+    generation: Generation | None = None
     hub_id: str | None = None
-    other_names: Mapping[str, str] | None = None
-    labels_by_name: bool = False
+    other_names: Mapping[str, str] = field(default_factory=dict)
+    roles: Mapping[str, object] = field(default_factory=dict)
+    leaves_out: Callable[[Row], bool] = lambda row: False
 
     @property
     def main_metric(self) -> str:
@@ -61,97 +146,29 @@ class Task:
         return self.metrics[0]
 
     @property
-    def text_columns(self) -> tuple[str, ...]:
-        """The columns with text."""
-        return (self.text,) if self.text_pair is None else (self.text, self.text_pair)
+    def forms(self) -> tuple[Form, ...]:
+        """The forms that the task has."""
+        have: dict[Form, object] = {
+            "classification": self.head,
+            "prompt": self.prompt,
+            "masked": self.masked,
+            "generation": self.generation or self.kind == "language-modeling",
+        }
+        return tuple(name for name, value in have.items() if value)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of a classification head's outputs: the labels, or the one score of a text or an option."""
+        return self.labels or ("score",)
 
     def example(self, row: Row) -> Example:
         """Read and check one row.
 
         Raises:
-            DataError: Naming file, line and column, if a column is missing, a text is not text or
-                empty, or a label is not one of the task's.
+            DataError: Naming file, line and column of what is missing or wrong.
         """
-        texts = {column: _text(row, self.column_in(row, column), self) for column in self.text_columns}
-        return Example(texts, _label(row, self.column_in(row, self.label), self))
+        return self.read(Cells(row, self.name, self.columns, self.other_names, is_own=bool(self.roles)))
 
-    def column_in(self, row: Row, column: str) -> str:
-        """The name of one of the task's columns in a row: its own, else the one of :attr:`other_names`."""
-        if column not in row.values:
-            for name, own in (self.other_names or {}).items():
-                if own == column and name in row.values:
-                    return name
-        return column
-
-
-@dataclass(frozen=True, slots=True)
-class Example:
-    """A checked row: its text columns and the number of its label."""
-
-    texts: Mapping[str, str]
-    label: int
-
-
-def _text(row: Row, column: str, task: Task) -> str:
-    if column not in row.values:
-        raise _missing(row, column, task)
-    value = row.values[column]
-    if value is None:
-        raise column_error(row, column, "the text is null.", hint="Remove the row, or fill in the text.")
-    if not isinstance(value, str):
-        raise column_error(row, column, f"expected a text, found {value!r}.")
-    if not value.strip():
-        raise column_error(row, column, "the text is empty.", hint="Remove the row, or fill in the text.")
-    return value
-
-
-def _label(row: Row, column: str, task: Task) -> int:
-    if column not in row.values:
-        raise _missing(row, column, task)
-    value = row.values[column]
-    name = label_name(value)
-    if name in task.labels:
-        return task.labels.index(name)
-    if task.labels_by_name:
-        raise column_error(
-            row,
-            column,
-            f"found the label {name!r}, expected one of {', '.join(task.labels)}.",
-            hint="Give all labels in data.labels, or remove the row.",
-        )
-    number = _number(value)
-    if number is None or not 0 <= number < len(task.labels):
-        known = ", ".join(f"{index} ({name})" for index, name in enumerate(task.labels))
-        raise column_error(row, column, f"found the label {value!r}, expected one of {known}.")
-    return number
-
-
-def label_name(value: object) -> str:
-    """A label cell as a name: ``1``, ``1.0`` and ``"1"`` are the same label."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value).strip()
-
-
-def _number(value: object) -> int | None:
-    """The label number in a cell, or None: ints, bools, integral floats, and texts of digits (CSV)."""
-    if isinstance(value, (bool, int)):
-        return int(value)
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, str) and value.strip().isdecimal():
-        return int(value)
-    return None
-
-
-def _missing(row: Row, column: str, task: Task) -> DataError:
-    expected = ", ".join((*task.text_columns, task.label))
-    return column_error(
-        row,
-        column,
-        f"the column is missing; found {', '.join(row.values)}.",
-        hint=f"The task {task.name} reads the columns {expected}. For data of your own use "
-        "--task classification.",
-    )
+    def examples(self, rows: Sequence[Row]) -> tuple[Example, ...]:
+        """Read and check rows, but for those that the task leaves out."""
+        return tuple(self.example(row) for row in rows if not self.leaves_out(row))

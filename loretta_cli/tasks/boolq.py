@@ -5,25 +5,24 @@ A classification head reads the question first, so that a passage that is too lo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from loretta_cli.tasks.base import Prompt, Texts
+from loretta_cli.tasks.labelled import answered_in_a_gap, labelled_task
 
-from loretta_cli.tasks.base import Prompt, Task
 
-
-def _prompt(row: Mapping[str, str]) -> str:
+def _ask(row: Texts) -> str:
     question = row["question"].strip().rstrip("?")
     return f"{row['passage'].strip()} {question[:1].upper()}{question[1:]}?\n"
 
 
-TASK = Task(
-    name="boolq",
-    version=1,
-    text="question",
-    text_pair="passage",
-    label="label",
+PROMPT = Prompt(render=_ask, options=("No", "Yes"), cut="passage")
+"""MeZO's."""
+
+TASK = labelled_task(
+    "boolq",
+    texts=("question", "passage"),
     labels=("no", "yes"),
-    prompt=Prompt(render=_prompt, options=("No", "Yes"), cut="passage"),
-    metrics=("accuracy",),
+    prompt=PROMPT,
+    masked=answered_in_a_gap(PROMPT),
     hub_id="aps/super_glue:boolq",
     other_names={"answer": "label"},
 )

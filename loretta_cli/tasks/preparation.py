@@ -5,20 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loretta_cli.config import DataSettings
+from loretta_cli.config import DataSettings, TaskSettings
 from loretta_cli.errors import ConfigError, DataError
-from loretta_cli.tasks import CUSTOM, TASKS
+from loretta_cli.tasks import OWN, TASKS, check_task
 from loretta_cli.tasks.base import Example, Task
-from loretta_cli.tasks.classification import custom_task, discover_labels
-from loretta_cli.tasks.sources import (
-    Columns,
-    Row,
-    check_rows,
-    detect_columns,
-    load_split,
-    load_splits,
-    sample,
-)
+from loretta_cli.tasks.own import make_own
+from loretta_cli.tasks.own.asked import given_settings
+from loretta_cli.tasks.protocols import choose_rows, deal, reported_rows
+from loretta_cli.tasks.sources import Row, load_split, load_splits
+from loretta_cli.tasks.wording import named_columns, reading_more, reworded
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,51 +21,69 @@ class TaskData:
     """A task with its rows, checked.
 
     Args:
-        task: The task; for ``classification`` made from the columns and labels that were found.
+        task: The task; for data of the user's own made from the columns and labels that were found.
         train: Examples to train on; empty where a run is only evaluated.
-        validation: Examples to evaluate on.
+        selection: Examples to choose the checkpoint by; those of ``validation`` under the protocol ``paper``.
+        validation: Examples to report.
         notes: What was found and chosen, one sentence each.
+        mismatched: Examples of MNLI's second validation set, reported beside those of the first.
     """
 
     task: Task
     train: tuple[Example, ...]
     validation: tuple[Example, ...]
+    selection: tuple[Example, ...] = ()
     notes: tuple[str, ...] = ()
+    mismatched: tuple[Example, ...] = ()
+
+    @property
+    def selection_split(self) -> str:
+        """What the rows that choose the checkpoint are called: ``selection``, or those that are reported."""
+        return "validation" if self.selection is self.validation else "selection"
 
 
-def prepare_task(name: str, settings: DataSettings, *, seed: int) -> TaskData:
-    """Read and check the rows to train and validate on.
+def prepare_task(asked: TaskSettings, settings: DataSettings, *, seed: int) -> TaskData:
+    """Read and check the rows to train on, to choose the checkpoint by, and to report.
 
     Args:
-        name: A task of the registry, or ``classification``.
+        asked: The task section of the config, with a name.
         settings: The data section of the config.
         seed: For the held-out share and for samples of rows.
 
     Raises:
-        ConfigError: If a custom task has no data source.
+        ConfigError: If a task on the user's own data has no data source, or a setting is not read.
         DataError: Naming file, row and column of the first fault.
     """
-    splits = load_splits(_source(name, settings), validation_fraction=settings.validation_fraction, seed=seed)
-    task, notes = _task(name, settings, splits.train, splits.validation)
-    train = sample(splits.train, settings.train_rows, seed)
-    validation = sample(splits.validation, settings.validation_rows, seed)
+    source = _source(asked, settings)
+    splits = load_splits(source, validation_fraction=settings.validation_fraction, seed=seed)
+    task, notes = _task(asked, settings, splits.train, splits.validation)
+    train, validation = (task.examples(rows) for rows in (splits.train, splits.validation))
+    chosen = choose_rows(task, train, validation, settings, seed)
     return TaskData(
         task=task,
-        train=tuple(map(task.example, train)),
-        validation=tuple(map(task.example, validation)),
-        notes=(splits.description, *notes),
+        train=chosen.train,
+        selection=chosen.selection,
+        validation=chosen.validation,
+        notes=(splits.description, *notes, *chosen.notes),
+        mismatched=reported_rows(task.examples(splits.validation_mismatched), settings, seed),
     )
 
 
 def prepare_split(
-    name: str, settings: DataSettings, split: str, *, rows: int | None, seed: int, whole_file: bool = False
+    asked: TaskSettings,
+    settings: DataSettings,
+    split: str,
+    *,
+    rows: int | None,
+    seed: int,
+    whole_file: bool = False,
 ) -> TaskData:
     """Read and check one split, to evaluate on; it stands in ``validation`` of what is returned.
 
     Args:
-        name: The task.
-        settings: The data section; for a custom task with its columns and labels.
-        split: ``train``, ``validation`` or ``test``.
+        asked: The task section of the config, with a name.
+        settings: The data section; for a task of the user's own with its columns and labels.
+        split: ``train``, ``validation``, ``test`` or, of MNLI, ``validation_mismatched``.
         rows: At most so many, or all.
         seed: For the held-out share and the sample.
         whole_file: A source that is one file counts whole (it is not the file that was trained on).
@@ -79,54 +92,53 @@ def prepare_split(
         DataError: If the split is missing or hides its labels, or a row is wrong.
     """
     found = load_split(
-        _source(name, settings),
+        _source(asked, settings),
         split,
         validation_fraction=settings.validation_fraction,
         seed=seed,
         whole_file=whole_file,
     )
-    task, notes = _task(name, settings, found)
-    if all(row.values.get(task.column_in(row, task.label)) in (-1, "-1") for row in found):
+    task, notes = _task(asked, settings, found)
+    if all(row.values.get("label") in (-1, "-1") for row in found):
         raise DataError(f"The split {split!r} hides its labels (all are -1), so nothing can be scored on it.")
-    return TaskData(task, (), tuple(map(task.example, sample(found, rows, seed))), tuple(notes))
+    examples = task.examples(found)
+    (chosen,) = deal(examples, [rows or len(examples)], seed)
+    return TaskData(task, (), chosen, notes=tuple(notes))
 
 
-def _source(name: str, settings: DataSettings) -> str:
+def _source(asked: TaskSettings, settings: DataSettings) -> str:
+    check_task(asked.name or "")
     if settings.source is not None:
         return settings.source
-    if name == CUSTOM:
+    name = asked.name or ""
+    hub_id = None if name in OWN else TASKS.get(name).hub_id
+    if hub_id is None:
         raise ConfigError(
-            "The task classification needs data: --data is missing.",
-            hint="Give a folder with train and validation files, one file (.csv, .jsonl, .parquet), "
+            f"The task {name} needs data: --data is missing.",
+            hint="Give a folder with train and validation files, one file (.csv, .jsonl, .parquet, .txt), "
             "or a hub id.",
         )
-    hub_id = TASKS.get(name).hub_id
-    if hub_id is None:
-        raise ConfigError(f"The task {name} has no data on the hub: --data is missing.")
     return hub_id
 
 
-def _task(name: str, settings: DataSettings, *rows: Sequence[Row]) -> tuple[Task, list[str]]:
-    """The task and what was found out about it; ``rows`` are checked, the first define a custom task."""
-    if name != CUSTOM:
-        _refuse_mapping(name, settings)
-        return TASKS.get(name), []
-    given = settings.columns
-    columns: Columns = detect_columns(rows[0], text=given.text, text_pair=given.text_pair, label=given.label)
-    for part in rows:
-        check_rows(part, columns)
-    labels = discover_labels(rows[0], columns.label, settings.labels)
-    notes = [f"{len(labels)} labels: {', '.join(labels[:12])}{', …' if len(labels) > 12 else ''}"]
-    if columns.detected:
-        notes.append(f"columns found: text={columns.text}, label={columns.label}")
-    return custom_task(columns, labels), notes
+def _task(asked: TaskSettings, settings: DataSettings, *splits: Sequence[Row]) -> tuple[Task, list[str]]:
+    """The task with the user's words, and what was found out about the rows; the first ones define it."""
+    if asked.name in OWN:
+        task, notes = make_own(asked, settings, splits)
+        return reading_more(reworded(task, asked, splits[0][0].values), named_columns(asked)), notes
+    task = TASKS.get(asked.name or "")
+    _refuse_own_settings(task, asked, settings)
+    # A template is checked against what the first row has.
+    first = task.examples(splits[0])[0].texts if named_columns(asked) else ()
+    return reworded(task, asked, first), []
 
 
-def _refuse_mapping(name: str, settings: DataSettings) -> None:
-    given = [key for key in ("text", "text_pair", "label") if getattr(settings.columns, key) is not None]
-    if given or settings.labels is not None:
-        key = f"data.columns.{given[0]}" if given else "data.labels"
-        raise ConfigError(
-            f"{key} is set, but the task {name} has its own columns and labels.",
-            hint="Remove it, or use --task classification for data of your own.",
-        )
+def _refuse_own_settings(task: Task, asked: TaskSettings, settings: DataSettings) -> None:
+    """Refuse what a task of the registry has already: columns, labels, metrics."""
+    for key in given_settings(asked, settings):
+        if key.startswith("data.") or key == "task.metrics":
+            own = "metrics" if key == "task.metrics" else "columns and labels"
+            raise ConfigError(
+                f"{key} is set, but the task {task.name} has its own {own}.",
+                hint=f"Remove it, or use --task {', '.join(OWN)} for data of your own.",
+            )

@@ -1,98 +1,82 @@
-"""One number a label: what both forms make of a batch, for training and for evaluation.
+"""What the scores of a row's labels or options mean: the loss to train on, and the prediction.
 
-A *scorer* maps a batch to scores ``(batch, labels)`` in fp32. The loss is the cross-entropy of the
-scores, the prediction their largest. For prompts the score of an option is the mean log-probability of
-its tokens (MeZO, Section 4 and its code), so only answer positions enter the loss.
+Scores are ``(rows, labels)`` in fp32. Where rows have different numbers of options, those that a row does not
+have score minus infinity.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Mapping
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import torch
-from torch import nn
 from torch.nn import functional
 
-Batch = Mapping[str, torch.Tensor]
+
+class Reading(Protocol):
+    """One way to read scores."""
+
+    def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """The loss of each row, ``(rows,)``."""
+
+    def predictions(self, scores: torch.Tensor) -> list[int] | list[float]:
+        """What each row's scores say."""
 
 
-class Scorer(Protocol):
-    """Maps a batch to scores."""
+class ChooseOne:
+    """The largest score wins; the loss is the cross-entropy of the scores (MeZO's classification loss)."""
 
-    def __call__(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Scores ``(batch, labels)``, fp32."""
+    def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy over the labels."""
+        return functional.cross_entropy(scores, labels, reduction="none")
 
-
-def head_scores(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """The logits of a classification head."""
-    inputs = {name: value for name, value in batch.items() if name != "labels"}
-    logits: torch.Tensor = model(**inputs).logits
-    return logits.float()
+    def predictions(self, scores: torch.Tensor) -> list[int]:
+        """The label with the largest score, the first one among equals."""
+        return [int(label) for label in scores.argmax(dim=-1)]
 
 
-def option_scores(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """Mean log-probability of each option's tokens behind its prompt.
+class SayTheRightOne(ChooseOne):
+    """The largest score wins; the loss is that of the right option alone (MeZO, for COPA and ReCoRD)."""
 
-    Prompts are padded on the left, so answers end at the last position, and only the last positions'
-    logits are computed.
+    def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Minus the mean log-probability of the right option."""
+        return -scores.gather(1, labels[:, None])[:, 0]
+
+
+class OneValue:
+    """The one score is the answer; the loss is its squared error."""
+
+    def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Squared error."""
+        return (scores[:, 0] - labels.float()) ** 2
+
+    def predictions(self, scores: torch.Tensor) -> list[float]:
+        """The score."""
+        return [float(value) for value in scores[:, 0]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Each option stands for a value, and their mean, weighted by probability, is the answer.
+
+    The loss is the cross-entropy to the two values around the right one, weighted so that their mean is it.
+
+    Args:
+        values: The value of each option, rising.
     """
-    inputs: dict[str, Any] = {name: batch[name] for name in ("input_ids", "attention_mask")}
-    if _takes(model, "position_ids"):
-        # Padding on the left must not shift the positions.
-        inputs["position_ids"] = (inputs["attention_mask"].cumsum(-1) - 1).clamp(min=0)
-    if "option_tokens" in batch:
-        logits = _last_logits(model, inputs, 1)[:, -1]
-        return functional.log_softmax(logits.float(), dim=-1).gather(1, batch["option_tokens"])
-    return _mean_log_probabilities(model, inputs, batch["option_lengths"])
 
+    values: tuple[float, ...]
 
-def text_to_text_scores(model: nn.Module, batch: Batch) -> torch.Tensor:
-    """Mean log-probability of each option's tokens as the answer of an encoder-decoder.
+    def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Cross-entropy to a target whose mean is the label."""
+        values = torch.tensor(self.values, device=scores.device)
+        labels = labels.float().clamp(values[0], values[-1])
+        above = torch.searchsorted(values, labels).clamp(1, len(self.values) - 1)
+        share = (labels - values[above - 1]) / (values[above] - values[above - 1])
+        target = torch.zeros_like(scores).scatter_(1, above[:, None], share[:, None])
+        target.scatter_(1, above[:, None] - 1, 1 - share[:, None])
+        return -(target * scores.log_softmax(dim=-1)).sum(dim=-1)
 
-    The encoder reads the prompt; the decoder is given the option, so all its tokens are scored at once.
-    """
-    inputs = {name: batch[name] for name in ("input_ids", "attention_mask", "decoder_input_ids")}
-    logits: torch.Tensor = model(**inputs, use_cache=False).logits
-    log_probabilities = functional.log_softmax(logits.float(), dim=-1)
-    if "option_tokens" in batch:
-        return log_probabilities[:, 0].gather(1, batch["option_tokens"])
-    lengths = batch["option_lengths"]
-    found = log_probabilities.gather(2, batch["answer_ids"][..., None])[..., 0]
-    flat = lengths.reshape(-1, 1)
-    counted = torch.arange(found.shape[1], device=flat.device) < flat
-    return ((found * counted).sum(-1) / flat[:, 0]).reshape(lengths.shape)
-
-
-def _mean_log_probabilities(
-    model: nn.Module, inputs: Mapping[str, torch.Tensor], lengths: torch.Tensor
-) -> torch.Tensor:
-    """:func:`option_scores` for options of several tokens; ``lengths`` is ``(batch, options)``."""
-    longest = int(lengths.max())
-    logits = _last_logits(model, inputs, longest + 1)[:, -longest - 1 : -1]
-    targets = inputs["input_ids"][:, -longest:]
-    log_probabilities = functional.log_softmax(logits.float(), dim=-1).gather(2, targets[..., None])[..., 0]
-    flat = lengths.reshape(-1, 1)
-    counted = torch.arange(longest, 0, -1, device=flat.device) <= flat
-    return ((log_probabilities * counted).sum(-1) / flat[:, 0]).reshape(lengths.shape)
-
-
-def _last_logits(model: nn.Module, inputs: Mapping[str, torch.Tensor], count: int) -> torch.Tensor:
-    """Logits of the last positions, ``(rows, at least count, vocabulary)``."""
-    keep = {"logits_to_keep": count} if _takes(model, "logits_to_keep") else {}
-    logits: torch.Tensor = model(**inputs, **keep, use_cache=False).logits
-    return logits
-
-
-def _takes(model: nn.Module, argument: str) -> bool:
-    """Whether the language model inside has an argument of this name."""
-    base: Any = getattr(model, "module", model)  # DeepSpeed wraps the model once more
-    if hasattr(base, "get_base_model"):
-        base = base.get_base_model()
-    return argument in inspect.signature(base.forward).parameters
-
-
-def scores_loss(scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Mean cross-entropy of the scores, fp32."""
-    return functional.cross_entropy(scores, labels)
+    def predictions(self, scores: torch.Tensor) -> list[float]:
+        """The mean value."""
+        return [float(value) for value in scores.softmax(dim=-1) @ scores.new_tensor(self.values)]

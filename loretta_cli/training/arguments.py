@@ -23,24 +23,21 @@ def training_arguments(
     settings: TrainingSettings,
     *,
     folder: Path,
-    main_metric: str,
-    validation_rows: int | None = None,
+    chosen_by: str,
+    greater_is_better: bool,
 ) -> TrainingArguments:
     """Trainer's arguments: evaluate, save and look for the best at the same steps; print and send nothing.
 
     Args:
         settings: With learning rate and epochs filled in.
         folder: For the checkpoints.
-        main_metric: The best checkpoint has the highest of it.
-        validation_rows: How many there are; several processes do not fill up larger batches than they need.
+        chosen_by: The metric of the best checkpoint.
+        greater_is_better: Whether it has the highest of it, or the lowest.
 
     Raises:
         ConfigError: If the batch cannot be divided among the processes.
     """
     mine = processes()
-    evaluation_batch = settings.evaluation_batch_size
-    if mine.count > 1 and validation_rows is not None:
-        evaluation_batch = min(evaluation_batch, -(-validation_rows // mine.count))
     steps = settings.evaluate_every
     rhythm: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
     if steps is not None:
@@ -53,7 +50,7 @@ def training_arguments(
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_train_batch_size=mine.share(settings.batch_size),
-        per_device_eval_batch_size=evaluation_batch,
+        per_device_eval_batch_size=settings.evaluation_batch_size,
         gradient_accumulation_steps=settings.gradient_accumulation,
         activation_checkpointing=settings.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
@@ -71,8 +68,8 @@ def training_arguments(
         logging_first_step=True,
         logging_nan_inf_filter=False,
         load_best_model_at_end=True,
-        metric_for_best_model=main_metric,
-        greater_is_better=True,
+        metric_for_best_model=chosen_by,
+        greater_is_better=greater_is_better,
         restore_callback_states_from_checkpoint=True,
         label_names=["labels"],
         remove_unused_columns=False,

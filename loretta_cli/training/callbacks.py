@@ -25,13 +25,13 @@ class ReportCallback(TrainerCallback):
     Args:
         reporter: Shows it.
         log: Keeps it; None on every process but the first.
-        metrics: The task's metric names, the main one first.
+        split: What the rows of an evaluation are called.
     """
 
-    def __init__(self, reporter: Reporter, log: MetricsLog | None, metrics: tuple[str, ...]) -> None:
+    def __init__(self, reporter: Reporter, log: MetricsLog | None, split: str) -> None:
         self.reporter = reporter
         self.log = log
-        self.metrics = metrics
+        self.split = split
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -86,13 +86,12 @@ class ReportCallback(TrainerCallback):
         metrics: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Keep a validation record, the main metric first."""
-        names = (*self.metrics, "loss")
-        values = {name: float((metrics or {})[f"eval_{name}"]) for name in names}
-        self._keep(state.global_step, "validation", values)
-        main = values[self.metrics[0]]
-        is_best = state.best_metric is None or main > state.best_metric
-        self.reporter.evaluated(state.global_step, values, is_best=is_best)
+        """Keep the record of an evaluation, the main metric first."""
+        values = {name.removeprefix("eval_"): float(value) for name, value in (metrics or {}).items()}
+        self._keep(state.global_step, self.split, values)
+        found, best = values[args.metric_for_best_model], state.best_metric
+        is_best = best is None or (found > best if args.greater_is_better else found < best)
+        self.reporter.evaluated(state.global_step, values, split=self.split, is_best=is_best)
 
     def _keep(self, step: int, split: str, values: Mapping[str, float]) -> None:
         if self.log is not None:

@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from peft import PeftModel, get_peft_model_state_dict
 from torch import nn
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 
 from loretta_cli.config import Config
@@ -81,6 +81,7 @@ def shard_base(model: PeftModel) -> None:
     for block in _blocks(model):
         fully_shard(block, mesh=mesh, ignored_params=whole)
     fully_shard(model, mesh=mesh, ignored_params=whole)
+    register_fsdp_forward_method(model, "generate")
 
 
 def _kept_whole(model: PeftModel) -> set[nn.Parameter]:

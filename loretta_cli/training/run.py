@@ -2,67 +2,44 @@
 
 from __future__ import annotations
 
-import shutil
+import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
-from loretta_cli.artifacts.card import write_card
 from loretta_cli.artifacts.checkpoints import last_complete, step_of
-from loretta_cli.artifacts.files import explained, new_folder, write_json
+from loretta_cli.artifacts.files import explained, write_json
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import Config
-from loretta_cli.errors import OutputError, RunError, TrainingError
-from loretta_cli.evaluation.metrics import compute_metrics
+from loretta_cli.errors import OutputError, TrainingError
+from loretta_cli.evaluation.evaluate import RowsToScore, encode, evaluate
+from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.environment import describe_environment
-from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
-from loretta_cli.presets import preset_for
 from loretta_cli.processes import another_has_failed, connect, disconnect, from_first, processes
 from loretta_cli.report import Reporter
-from loretta_cli.report.curves import draw_curves
-from loretta_cli.tasks.encoding import Encoded
-from loretta_cli.tasks.scoring import scores_loss
+from loretta_cli.tasks.forms import Encoded
 from loretta_cli.training.arguments import training_arguments
-from loretta_cli.training.callbacks import ADAPTER_FILES, BestAdapterCallback, ReportCallback
+from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
+from loretta_cli.training.finishing import TrainReport, finish, reported_metrics
 from loretta_cli.training.gradients import GRADIENTS
+from loretta_cli.training.header import facts
 from loretta_cli.training.parallel import (
     asked_to_shard,
     check_same_engine,
     shard_base,
-    state_to_save,
 )
 from loretta_cli.training.trainer import AdapterTrainer
+from loretta_cli.tuners.carrying import carry_over
 from loretta_cli.tuners.settings import outside_head
-
-
-@dataclass(frozen=True, slots=True)
-class TrainReport:
-    """What a finished run has to say; the document of ``train --json``.
-
-    ``seconds`` is the training time of this process: of the last part, where a run was resumed.
-    """
-
-    run: str
-    metrics: Mapping[str, float]
-    main_metric: str
-    best_step: int
-    trainable_parameters: int
-    total_parameters: int
-    steps: int
-    seconds: float
-    peak_memory_bytes: int
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields of the contract."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
 
 def train(
@@ -82,19 +59,49 @@ def train(
     Raises:
         LorettaError: Of the kind of whatever is wrong.
     """
+    with connected():
+        return train_one(config, from_first(folder), reporter, resume=resume, overwrite=overwrite)
+
+
+@contextlib.contextmanager
+def connected() -> Iterator[None]:
+    """Have several processes in touch with each other for the time of a training.
+
+    Raises:
+        TrainingError: If the connection is lost.
+    """
     connect()
     try:
-        report = _train(config, from_first(folder), reporter, resume=resume, overwrite=overwrite)
+        yield
     except RuntimeError as error:
         # torch's words for a lost connection; the process that was lost tells why.
         if not another_has_failed():
             raise
         raise TrainingError("Another process has failed.") from error
     disconnect()
-    return report
 
 
-def _train(config: Config, folder: Path, reporter: Reporter, *, resume: bool, overwrite: bool) -> TrainReport:
+def train_one(
+    config: Config,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    resume: bool,
+    overwrite: bool = False,
+    start_from: Path | None = None,
+    start_with_head: bool = False,
+) -> TrainReport:
+    """What :func:`train` does, of processes that are connected.
+
+    Args:
+        config: As for :func:`train`.
+        folder: The same on every process.
+        reporter: As for :func:`train`.
+        resume: As for :func:`train`.
+        overwrite: As for :func:`train`.
+        start_from: A saved adapter whose tensors are taken before training.
+        start_with_head: Whether those of its classification head are taken too.
+    """
     shard = asked_to_shard(config)
     plan = make_plan(config)
     for note in plan.data.notes:
@@ -105,8 +112,10 @@ def _train(config: Config, folder: Path, reporter: Reporter, *, resume: bool, ov
             f"the checkpoint has no weights for {', '.join(missing[:5])}: they are random and saved along"
         )
     adapted = put_adapter(plan, base)
+    if start_from is not None:
+        carry_over(adapted.model, start_from, with_head=start_with_head)
     rows = encode_rows(plan, reporter)
-    run = RunFolder(folder) if resume else _create(folder, adapted.config, overwrite=overwrite)
+    run = RunFolder(folder) if resume else create_together(folder, adapted.config, overwrite=overwrite)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
     checkpoint = from_first(last_complete(run.checkpoints)) if resume else None
     log = MetricsLog(run.metrics_file) if processes().is_first else None
@@ -129,15 +138,15 @@ def _train(config: Config, folder: Path, reporter: Reporter, *, resume: bool, ov
         started = time.monotonic()
         if checkpoint is None or not trainer.take_up_ended(checkpoint):
             _fit(trainer, checkpoint, reporter)
-        report = (
-            _finish(plan, adapted, run, trainer, log, time.monotonic() - started) if log is not None else None
-        )
+        seconds = time.monotonic() - started
+        metrics = reported_metrics(plan, trainer, rows.validation)
+        report = finish(plan, adapted, run, trainer, log, metrics, seconds) if log is not None else None
         finished = from_first(report)
     assert finished is not None
     return finished
 
 
-def _create(folder: Path, config: Config, *, overwrite: bool) -> RunFolder:
+def create_together(folder: Path, config: Config, *, overwrite: bool) -> RunFolder:
     """Have the first process make the run folder, and see that the others find it.
 
     Raises:
@@ -174,27 +183,29 @@ def _fit(trainer: AdapterTrainer, checkpoint: Path | None, reporter: Reporter) -
 
 
 @dataclass(frozen=True, slots=True)
-class EncodedRows:
-    """The rows of a run as token ids; those to validate on are sorted by length."""
+class RunRows:
+    """The rows of a run as token ids: to train on, to choose the checkpoint by, and to report."""
 
     train: Encoded
-    validation: Encoded
+    selection: RowsToScore
+    validation: RowsToScore
 
 
-def encode_rows(plan: Plan, reporter: Reporter) -> EncodedRows:
+def encode_rows(plan: Plan, reporter: Reporter) -> RunRows:
     """Encode a plan's rows, and say how many were cut.
 
     Raises:
         DataError: If a row cannot be made short enough.
         ConfigError: If the options of a prompt cannot be told apart.
     """
-    task, form = plan.data.task, plan.form
-    rows = EncodedRows(
-        form.encode(task, plan.data.train), form.encode(task, plan.data.validation).by_length()
-    )
-    shortened = rows.train.shortened + rows.validation.shortened
-    if shortened:
-        total = len(rows.train.rows) + len(rows.validation.rows)
+    data, form = plan.data, plan.form
+    validation = encode(form, data.validation)
+    is_one = data.selection is data.validation
+    selection = validation if is_one else encode(form, data.selection)
+    rows = RunRows(form.encode(data.train), selection, validation)
+    parts = [rows.train, validation.encoded, *([] if is_one else [selection.encoded])]
+    if shortened := sum(part.shortened for part in parts):
+        total = sum(len(part.rows) for part in parts)
         reporter.note(f"{shortened} of {total} rows are longer than {form.max_length} tokens and were cut")
     return rows
 
@@ -202,115 +213,39 @@ def encode_rows(plan: Plan, reporter: Reporter) -> EncodedRows:
 def make_trainer(
     plan: Plan,
     adapted: AdaptedModel,
-    rows: EncodedRows,
+    rows: RunRows,
     run: RunFolder,
     reporter: Reporter,
     log: MetricsLog | None,
 ) -> AdapterTrainer:
     """The Trainer of a run; only the first process has a log."""
-    settings, task = adapted.config.training, plan.data.task
+    settings, form = adapted.config.training, plan.form
+    chosen_by = "loss" if settings.select_by == "loss" else plan.data.task.main_metric
 
-    def metrics(prediction: Any) -> dict[str, float]:
-        scores, labels = prediction.predictions, prediction.label_ids
-        loss = scores_loss(torch.from_numpy(scores), torch.from_numpy(labels))
-        return {**compute_metrics(task.metrics, scores, labels), "loss": float(loss)}
+    def evaluation(model: nn.Module) -> Mapping[str, float]:
+        batch_size, only_loss = settings.evaluation_batch_size, chosen_by == "loss"
+        return evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss).metrics
 
-    callbacks: list[Any] = [ReportCallback(reporter, log, task.metrics), BestAdapterCallback(run.best)]
+    callbacks: list[Any] = [
+        ReportCallback(reporter, log, plan.data.selection_split),
+        BestAdapterCallback(run.best),
+    ]
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(settings.early_stopping))
     trainer = AdapterTrainer(
         estimator=GRADIENTS.get(settings.gradient)(),
-        scorer=plan.form.scorer,
+        form=form,
+        evaluation=evaluation,
         model=adapted.model,
         args=training_arguments(
             settings,
             folder=run.checkpoints,
-            main_metric=task.main_metric,
-            validation_rows=len(rows.validation.rows),
+            chosen_by=chosen_by,
+            greater_is_better=chosen_by not in LOWER_IS_BETTER,
         ),
-        data_collator=plan.form.collate,
         train_dataset=list(rows.train.rows),
-        eval_dataset=list(rows.validation.rows),
-        compute_metrics=metrics,
+        eval_dataset=list(rows.selection.encoded.rows),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
     return trainer
-
-
-def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
-    """What the header of a run shows."""
-    training, adapter, count = adapted.config.training, adapted.config.adapter, adapted.count
-    parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
-    share = ""
-    if (count_of := processes().count) > 1:
-        share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
-    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
-    length = "1 epoch" if length == "1 epochs" else length
-    preset = ""
-    if adapter.method in ("adp", "rep"):
-        chosen = preset_for(
-            "adp" if adapter.method == "adp" else "rep",
-            plan.config.adapter.preset,
-            plan.model_config.to_dict(),
-        )
-        preset = f", TT rank {adapter.tt_rank}, preset {chosen.name} ({chosen.reason})"
-    quantized = f", {plan.config.model.quantization}" if plan.config.model.quantization else ""
-    return {
-        "model": f"{adapted.config.model.name} ({plan.form.name}{quantized})",
-        "data": f"{len(plan.data.train):,} train, {len(plan.data.validation):,} validation rows",
-        "adapter": f"{adapter.method}, bottleneck {adapter.bottleneck}{preset}",
-        "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
-        "training": f"{length}, batch {training.batch_size}{share}, "
-        f"learning rate {training.learning_rate:g}, seed {training.seed}",
-        "run": str(run.path),
-    }
-
-
-def _finish(
-    plan: Plan,
-    adapted: AdaptedModel,
-    run: RunFolder,
-    trainer: AdapterTrainer,
-    log: MetricsLog,
-    seconds: float,
-) -> TrainReport:
-    """Write the adapter (the best one, which Trainer has loaded) and everything that describes the run."""
-    records = log.read()
-    best_step = int(trainer.state.best_global_step or trainer.state.global_step)
-    validations = [record for record in records if record["split"] == "validation"]
-    best = next((record for record in reversed(validations) if record["step"] == best_step), None)
-    if best is None:
-        raise RunError(
-            f"{run.metrics_file} has no validation record of step {best_step}, the best one.",
-            hint="The file was changed or cut; start the run anew with --overwrite.",
-        )
-    report = TrainReport(
-        run=str(run.path),
-        metrics={name: float(str(best[name])) for name in (*plan.data.task.metrics, "loss")},
-        main_metric=plan.data.task.main_metric,
-        best_step=best_step,
-        trainable_parameters=adapted.count.trainable,
-        total_parameters=adapted.count.total,
-        steps=trainer.state.global_step,
-        seconds=round(seconds, 3),
-        peak_memory_bytes=peak_memory_bytes(),
-    )
-    with new_folder(run.adapter, replace=True) as adapter:
-        if trainer.is_deepspeed_enabled:
-            # Its weights lie in parts on all processes; the best checkpoint was gathered when it was saved.
-            for name in ADAPTER_FILES:
-                shutil.copy2(run.best / name, adapter / name)
-        else:
-            state = state_to_save(adapted.model)
-            adapted.model.save_pretrained(str(adapter), state_dict=state, save_embedding_layers=False)
-            (adapter / "README.md").unlink(missing_ok=True)
-        with new_folder(run.best, replace=True) as best_folder:
-            for name in ADAPTER_FILES:
-                shutil.copy2(adapter / name, best_folder / name)
-        plan.form.tokenizer.save_pretrained(adapter)
-    log.write_csv(run.metrics_table)
-    draw_curves(records, run.curves, main_metric=report.main_metric)
-    write_card(run, plan, adapted, report.as_json())
-    write_json(run.report_file, {"schema_version": 1, **report.as_json()})
-    return report

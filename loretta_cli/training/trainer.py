@@ -1,9 +1,9 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
-Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (cross-entropy of our
-scores), ``prediction_step`` (the loss of an evaluation is that of all its scores), ``_get_train_sampler``
-(rows of like length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint``
-(a completeness marker), ``_load_best_model`` (from where the run lies now).
+Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (the mean of a form's
+losses), ``evaluate`` (the one evaluation that ``loretta eval`` uses too), ``_get_train_sampler`` (rows of like
+length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` (a completeness
+marker), ``_load_best_model`` (from where the run lies now).
 
 Overridden for several processes: ``get_train_dataloader`` (they share the batches of one),
 ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no wrapper surrounds),
@@ -14,7 +14,7 @@ Overridden for several processes: ``get_train_dataloader`` (they share the batch
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,13 @@ import numpy as np
 import torch
 from torch import nn
 from torch.distributed.fsdp import FSDPModule
-from torch.nn import functional
 from torch.utils.data import DataLoader
-from transformers import Trainer, TrainerState, set_seed
+from transformers import Trainer, TrainerControl, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from loretta_cli.artifacts.checkpoints import mark_complete
 from loretta_cli.processes import from_all, processes
-from loretta_cli.tasks.scoring import Scorer, scores_loss
+from loretta_cli.tasks.forms import TaskForm, length_of
 from loretta_cli.training.gradients import GradientEstimator
 from loretta_cli.training.parallel import average_gradients, make_equal, state_to_save
 from loretta_cli.training.sampling import (
@@ -42,18 +41,29 @@ from loretta_cli.training.sampling import (
 
 
 class AdapterTrainer(Trainer):
-    """Trains an adapter with gradients from an estimator and the loss of a scorer.
+    """Trains an adapter with gradients from an estimator and the losses of a form.
 
     Args:
         estimator: Where gradients come from.
-        scorer: From a batch to scores ``(batch, labels)``.
+        form: How the model meets the task; it collates the rows.
+        evaluation: From the model to the metrics that choose the checkpoint, ``loss`` among them.
         **options: Passed to ``transformers.Trainer``.
     """
 
-    def __init__(self, *, estimator: GradientEstimator, scorer: Scorer, **options: Any) -> None:
-        super().__init__(**options)
+    control: TrainerControl
+
+    def __init__(
+        self,
+        *,
+        estimator: GradientEstimator,
+        form: TaskForm,
+        evaluation: Callable[[nn.Module], Mapping[str, float]],
+        **options: Any,
+    ) -> None:
+        super().__init__(data_collator=form.collate, **options)
         self.estimator = estimator
-        self.scorer = scorer
+        self.form = form
+        self.evaluation = evaluation
         # The loss is a mean over the batch's rows, whatever the model's own loss would have counted.
         self.model_accepts_loss_kwargs = False
         self.mine = processes()
@@ -97,19 +107,25 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """Cross-entropy of the scores; the scores are the output that evaluation collects."""
+        """The mean of the rows' losses, or their weighted sum where several processes share a batch."""
         weights = inputs.get(WEIGHT)
-        scores = self.scorer(model, {name: inputs[name] for name in inputs if name != WEIGHT})
-        if weights is None:
-            loss = scores_loss(scores, inputs["labels"])
-        else:
-            loss = weights @ functional.cross_entropy(scores, inputs["labels"], reduction="none")
-        return (loss, {"scores": scores}) if return_outputs else loss
+        losses = self.form.losses(model, {name: inputs[name] for name in inputs if name != WEIGHT})
+        loss = losses.mean() if weights is None else weights @ losses
+        return (loss, {}) if return_outputs else loss
 
-    def prediction_step(self, *arguments: Any, **options: Any) -> Any:
-        """Scores and labels; their loss is a metric, the same however the rows were dealt out."""
-        _, scores, labels = super().prediction_step(*arguments, **options)
-        return None, scores, labels
+    @property
+    def model_in_use(self) -> nn.Module:
+        """The model, as this process runs it."""
+        model: nn.Module = self.model_wrapped if self.is_deepspeed_enabled else self.model
+        return model
+
+    def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
+        """The metrics that choose the checkpoint, each with the prefix that Trainer looks for."""
+        found = self.evaluation(self.model_in_use)
+        metrics = {f"eval_{name}": value for name, value in found.items()}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
 
     def get_train_dataloader(self) -> Any:
         """Batches of ``training.batch_size`` rows, or this process's share of them."""
@@ -125,7 +141,7 @@ class AdapterTrainer(Trainer):
 
     def _get_train_sampler(self, train_dataset: Any = None) -> LengthGroupedSampler:
         rows = self.train_dataset if train_dataset is None else train_dataset
-        lengths = [len(row["input_ids"]) for row in rows]
+        lengths = [length_of(row) for row in rows]
         return LengthGroupedSampler(lengths, self.args.train_batch_size * self.mine.count, self.args.seed)
 
     def _move_model_to_device(self, model: nn.Module, device: torch.device) -> None:
@@ -192,6 +208,9 @@ class AdapterTrainer(Trainer):
         if not control.get("should_training_stop"):
             return False
         self.state = state
-        if not self.is_deepspeed_enabled:  # whose best adapter is taken from the run folder
+        if self.is_deepspeed_enabled:  # its engine is made by a training only
+            best = checkpoint.parent / f"checkpoint-{state.best_global_step}"
+            self.model.load_adapter(str(best), self.model.active_adapter, is_trainable=True)
+        else:
             self._load_best_model()
         return True

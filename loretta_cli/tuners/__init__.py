@@ -8,6 +8,7 @@ from loretta_cli.tuners.adp import LorettaAdpConfig, LorettaAdpModel
 from loretta_cli.tuners.hotswap import swap_adapter
 from loretta_cli.tuners.register import register_peft_types
 from loretta_cli.tuners.rep import LorettaRepConfig, LorettaRepModel, lora_form
+from loretta_cli.tuners.selected import SelectedConfig, SelectedModel
 
 register_peft_types()
 
@@ -16,6 +17,8 @@ __all__ = [
     "LorettaAdpModel",
     "LorettaRepConfig",
     "LorettaRepModel",
+    "SelectedConfig",
+    "SelectedModel",
     "lora_form",
     "swap_adapter",
 ]

@@ -144,7 +144,7 @@ class TensorTrainConfig(PeftConfig):
         kind = cast("HeadKind", self.head)
         check_head(family.head, kind, family.name)
         self.tt_head = family.head.dense if kind == "tt" else None
-        frozen = frozen_head_modules(family.head, kind, train_output=self.train_output)
+        frozen = frozen_head_modules(family.head, kind, preset=preset.name, train_output=self.train_output)
         self.modules_to_save = _union(self.modules_to_save, family.head.modules)
         self.frozen_modules_to_save = _union(self.frozen_modules_to_save, frozen)
 

@@ -6,7 +6,8 @@ from enum import Enum
 
 
 class LorettaPeftType(str, Enum):
-    """``peft_type`` of the two tuners."""
+    """``peft_type`` of the three tuners."""
 
     LORETTA_ADP = "LORETTA_ADP"
     LORETTA_REP = "LORETTA_REP"
+    LORETTA_SELECTED = "LORETTA_SELECTED"

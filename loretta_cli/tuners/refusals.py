@@ -27,7 +27,7 @@ class UnsupportedFeatures:
         for name in PER_ROW_ARGUMENTS:
             if kwargs.get(name) is not None:
                 raise UnsupportedFeatureError(
-                    f"{name} was given, but tensor-train adapters act on all rows of a batch alike. Call the "
+                    f"{name} was given, but adapters of this kind act on all rows of a batch alike. Call the "
                     "model once for each adapter, after model.set_adapter(name)."
                 )
         yield

@@ -4,28 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
-from peft import LoraConfig, PeftConfig, TaskType
+from peft import PeftConfig, TaskType
 
+from loretta_cli.baseline_defaults import virtual_tokens
 from loretta_cli.config import AdapterSettings
 from loretta_cli.errors import ConfigError
-from loretta_cli.models.families import family_of
+from loretta_cli.models.families import Family, family_of
+from loretta_cli.tuners import baselines
 from loretta_cli.tuners.adp import LorettaAdpConfig
+from loretta_cli.tuners.config import TensorTrainConfig
 from loretta_cli.tuners.rep import LorettaRepConfig
+from loretta_cli.tuners.selected import SelectedConfig
 
-_EVERY = frozenset(
-    {"method", "bottleneck", "alpha", "dropout", "target_modules", "exclude_modules", "layers_to_transform"}
-)
+_TARGETS = frozenset({"bottleneck", "dropout", "target_modules", "layers_to_transform"})
+_EVERY = _TARGETS | {"alpha", "exclude_modules"}
+_BOTTLENECK = frozenset({"bias", "placement", "activation", "head", "train_norms"})
 _TENSOR_TRAIN = _EVERY | {"preset", "tt_rank", "mode_shapes", "head", "train_norms"}
 
 
 @dataclass(frozen=True, slots=True)
 class _Method:
-    """One method: which settings it reads, and how it makes a PEFT config of them."""
+    """One method: which settings it reads beside its name, and how it makes a PEFT config of them."""
 
     reads: frozenset[str]
-    make: Callable[[dict[str, Any], str | None], PeftConfig]
+    make: Callable[[dict[str, Any], Family | None], PeftConfig]
 
 
 def make_peft_config(
@@ -51,15 +55,33 @@ def make_peft_config(
     if ignored := [name for name in given if name not in method.reads]:
         raise ConfigError(
             f"The method {settings.method} does not have the setting adapter.{ignored[0]}.",
-            hint=f"Remove it. {settings.method} has: {', '.join(sorted(method.reads - {'method'}))}.",
+            hint=f"Remove it. {settings.method} has: {', '.join(sorted(method.reads)) or 'no settings'}.",
         )
-    config = method.make({**given, "task_type": task_type}, model_type)
-    _save_head(config, model_type)
+    family = family_of(model_type)
+    config: Any = method.make({**given, "task_type": task_type}, family)
+    if task_type == TaskType.SEQ_CLS and family is not None and not isinstance(config, TensorTrainConfig):
+        _train_whole(config, list(family.head.modules))
     _save_new_modules(config, new_modules, model_type)
-    return config
+    return cast("PeftConfig", config)
 
 
-def _rep(given: dict[str, Any], model_type: str | None) -> PeftConfig:
+def reserved_positions(settings: AdapterSettings) -> int:
+    """How many of the model's positions an adapter takes with virtual tokens."""
+    return virtual_tokens(settings.method, settings.virtual_tokens)
+
+
+def settings_of(method: str, config: Any) -> dict[str, Any]:
+    """The adapter settings that a PEFT config stands for: those that its method reads, all filled in."""
+    found: dict[str, Any] = {}
+    for setting in _METHODS[method].reads:
+        value = getattr(config, _FIELDS.get((method, setting), setting))
+        if setting == "init":
+            value = "noise-reduction" if value == "noise-reduction" else "zero"
+        found[setting] = sorted(value) if isinstance(value, set) else value
+    return found
+
+
+def _rep(given: dict[str, Any], family: Family | None) -> PeftConfig:
     if "bottleneck" in given:
         given["r"] = given.pop("bottleneck")
     if given.pop("init", "zero") == "noise-reduction":
@@ -67,29 +89,10 @@ def _rep(given: dict[str, Any], model_type: str | None) -> PeftConfig:
     return LorettaRepConfig(**given)
 
 
-def _adp(given: dict[str, Any], model_type: str | None) -> PeftConfig:
+def _adp(given: dict[str, Any], family: Family | None) -> PeftConfig:
     if "bias" in given:
         given["adapter_bias"] = given.pop("bias")
     return LorettaAdpConfig(**given)
-
-
-def _lora(given: dict[str, Any], model_type: str | None) -> PeftConfig:
-    """PEFT's LoRA with the paper's defaults: rank 8, alpha 16, on query and value."""
-    if isinstance(given.get("target_modules"), str) and "layers_to_transform" in given:
-        raise ConfigError(
-            "With lora, adapter.layers_to_transform works with a list in adapter.target_modules only, "
-            f"found {given['target_modules']!r}.",
-            hint="Write adapter.target_modules=[name, name], or leave adapter.layers_to_transform out.",
-        )
-    rank = given.pop("bottleneck", 8)
-    family = family_of(model_type)
-    if "target_modules" not in given and family is not None:
-        given["target_modules"] = list(family.rep_targets)
-    if "dropout" in given:
-        given["lora_dropout"] = given.pop("dropout")
-    if family is not None and family.keeps_weights_as_in_out:
-        given["fan_in_fan_out"] = True
-    return LoraConfig(r=rank, lora_alpha=given.pop("alpha", 2 * rank), **given)
 
 
 def outside_head(new_modules: tuple[str, ...], model_type: str | None) -> list[str]:
@@ -103,29 +106,56 @@ def outside_head(new_modules: tuple[str, ...], model_type: str | None) -> list[s
     ]
 
 
-def _save_head(config: Any, model_type: str | None) -> None:
-    """Have LoRA train and save the whole head of a known family; PEFT knows the usual names only."""
-    family = family_of(model_type)
-    if isinstance(config, LoraConfig) and config.task_type == TaskType.SEQ_CLS and family is not None:
-        config.modules_to_save = list(family.head.modules)
+def _train_whole(config: Any, names: list[str]) -> None:
+    """Have modules trained and saved whole."""
+    kept = "modules" if isinstance(config, SelectedConfig) else "modules_to_save"
+    setattr(config, kept, list(dict.fromkeys([*(getattr(config, kept, None) or ()), *names])) or None)
 
 
 def _save_new_modules(config: Any, new_modules: tuple[str, ...], model_type: str | None) -> None:
     """Have modules that the checkpoint lacks saved with the adapter.
 
-    Those of a classifier of unknown family are its head and train too; others stay as they were drawn, but
-    for LoRA, which can save only what it trains.
+    Those of a classifier of unknown family are its head and train too; others stay as they were drawn where a
+    method can save what it does not train, as ours can.
     """
     others = outside_head(new_modules, model_type)
     is_unknown_head = config.task_type == TaskType.SEQ_CLS and family_of(model_type) is None
-    if isinstance(config, LoraConfig) or is_unknown_head:
-        config.modules_to_save = list(dict.fromkeys([*(config.modules_to_save or ()), *others])) or None
+    if not others:
+        return
+    if is_unknown_head or not isinstance(config, TensorTrainConfig):
+        _train_whole(config, others)
     else:
-        config.frozen_modules_to_save = [*(config.frozen_modules_to_save or ()), *others] or None
+        config.frozen_modules_to_save = [*(config.frozen_modules_to_save or ()), *others]
 
 
 _METHODS = {
-    "adp": _Method(_TENSOR_TRAIN | {"bias", "placement", "activation"}, _adp),
-    "lora": _Method(_EVERY, _lora),
+    "adapters": _Method(_EVERY | _BOTTLENECK, baselines.adapters),
+    "adp": _Method(_TENSOR_TRAIN | _BOTTLENECK, _adp),
+    "bitfit": _Method(frozenset(), baselines.bitfit),
+    "full": _Method(frozenset(), baselines.full),
+    "head": _Method(frozenset(), baselines.head),
+    "ia3": _Method(frozenset(), baselines.ia3),
+    "lora": _Method(_EVERY, baselines.lora),
+    "p-tuning": _Method(frozenset({"bottleneck", "virtual_tokens"}), baselines.p_tuning),
+    "prefix": _Method(frozenset({"virtual_tokens"}), baselines.prefix),
+    "prompt": _Method(frozenset({"virtual_tokens"}), baselines.prompt),
     "rep": _Method(_TENSOR_TRAIN | {"init"}, _rep),
+    "vera": _Method(_TARGETS, baselines.vera),
 }
+
+_FIELDS = {
+    ("adapters", "bias"): "adapter_bias",
+    ("adp", "bias"): "adapter_bias",
+    ("lora", "alpha"): "lora_alpha",
+    ("lora", "bottleneck"): "r",
+    ("lora", "dropout"): "lora_dropout",
+    ("p-tuning", "bottleneck"): "encoder_hidden_size",
+    ("p-tuning", "virtual_tokens"): "num_virtual_tokens",
+    ("prefix", "virtual_tokens"): "num_virtual_tokens",
+    ("prompt", "virtual_tokens"): "num_virtual_tokens",
+    ("rep", "bottleneck"): "r",
+    ("rep", "init"): "init_weights",
+    ("vera", "bottleneck"): "r",
+    ("vera", "dropout"): "vera_dropout",
+}
+"""(method, setting) to the field of its PEFT config, where that has another name."""

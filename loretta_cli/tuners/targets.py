@@ -19,6 +19,7 @@ from loretta_cli.models.inspection import head_modules
 from loretta_cli.models.quantization import quantized_layers
 from loretta_cli.tuners.config import ALL_LINEAR
 from loretta_cli.tuners.proposals import candidate_names, config_of, hint_for_targets, known_layers
+from loretta_cli.tuners.virtual_tokens import check_virtual_tokens, tell_sizes
 
 
 class TargetModulesError(ModelError, ValueError):
@@ -116,8 +117,10 @@ def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
     settings, model_config = cast("Any", config), config_of(model)
     check_layers(getattr(config, "layers_to_transform", None), model_config)
     _save_unknown_head(model, settings, model_config)
+    if config.is_prompt_learning:
+        tell_sizes(config, model)
     try:
-        return cast("PeftModel", get_peft_model(cast("PreTrainedModel", model), config))
+        adapted = cast("PeftModel", get_peft_model(cast("PreTrainedModel", model), config))
     except LorettaError:
         raise
     except NoMatchingPeftModuleError as error:
@@ -131,14 +134,19 @@ def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
             hint=f"{_reading_of(settings.target_modules, model)}{known_layers(model)}.",
         ) from error
     except ValueError as error:
-        if settings.target_modules is None:
+        if getattr(settings, "target_modules", "") is None:
             raise missing_targets(model, model_config.get("model_type"), "lora") from error
         problem = " ".join(str(error).split())
         raise ModelError(f"The adapter does not fit the model: {problem}") from error
+    if config.is_prompt_learning:
+        check_virtual_tokens(adapted)
+    return adapted
 
 
 def _save_unknown_head(model: nn.Module, config: Any, model_config: Mapping[str, Any]) -> None:
     """Have the whole head of a classifier of unknown family trained and saved; PEFT knows two names only."""
+    if not hasattr(config, "modules_to_save"):
+        return
     if config.task_type != TaskType.SEQ_CLS or family_of(model_config.get("model_type")) is not None:
         return
     names = list(dict.fromkeys([*(config.modules_to_save or ()), *head_modules(model)]))

@@ -11,19 +11,19 @@ import torch
 
 from loretta_cli.artifacts.comparison import RELATIVE_TOLERANCE, Comparison, compare, row_logits
 from loretta_cli.tasks import TASKS, Example
-from loretta_cli.tasks.forms import TaskForm
+from loretta_cli.tasks.forms import TaskForm, make_form
 from tests.tiny_folders import decoder_tokenizer, encoder_tokenizer
 from tests.tiny_models import tiny_model
 
 EXAMPLES = [Example({"sentence": text}, 0) for text in ("a great film", "bad", "the film was very fun")]
 FORMS = {
-    "bert": TaskForm("classification", encoder_tokenizer(), 32),
-    "llama": TaskForm("prompt", decoder_tokenizer(), 32),
+    "bert": make_form("classification", TASKS.get("sst2"), encoder_tokenizer(), 32),
+    "llama": make_form("prompt", TASKS.get("sst2"), decoder_tokenizer(), 32),
 }
 
 
 def rows_of(form: TaskForm) -> tuple[dict[str, Any], ...]:
-    return form.encode(TASKS.get("sst2"), EXAMPLES).rows
+    return form.encode(EXAMPLES).rows
 
 
 def logits(*values: float) -> list[torch.Tensor]:
@@ -35,7 +35,7 @@ def test_logits_are_those_of_each_row_alone(family: str) -> None:
     form = FORMS[family]
     rows = rows_of(form)
     model = tiny_model(family, vocab_size=len(form.tokenizer)).train()
-    found = row_logits(model, form, rows)
+    found = row_logits(model, rows)
     assert not model.training
     for row, one in zip(rows, found, strict=True):
         with torch.no_grad():
@@ -46,17 +46,17 @@ def test_logits_are_those_of_each_row_alone(family: str) -> None:
 
 def test_logits_of_half_precision_are_fp32() -> None:
     model = tiny_model("bert", vocab_size=152, dtype=torch.bfloat16)
-    assert {one.dtype for one in row_logits(model, FORMS["bert"], rows_of(FORMS["bert"]))} == {torch.float32}
+    assert {one.dtype for one in row_logits(model, rows_of(FORMS["bert"]))} == {torch.float32}
 
 
 def test_a_model_equals_its_copy_and_no_other() -> None:
     form = FORMS["bert"]
     model = tiny_model("bert", vocab_size=152)
-    before = row_logits(model, form, rows_of(form))
-    same = compare(before, row_logits(copy.deepcopy(model), form, rows_of(form)), torch.float32)
+    before = row_logits(model, rows_of(form))
+    same = compare(before, row_logits(copy.deepcopy(model), rows_of(form)), torch.float32)
     assert same == Comparison(0.0, same.tolerance, 3)
     assert same.passed
-    other = row_logits(tiny_model("bert", vocab_size=152, seed=1), form, rows_of(form))
+    other = row_logits(tiny_model("bert", vocab_size=152, seed=1), rows_of(form))
     assert not compare(before, other, torch.float32).passed
 
 

@@ -53,10 +53,13 @@ MISTAKES = {
         ("Cannot read the model",),
         (("model/config.json", b'{"model_type": "no_such_type"}'),),
     ),
-    "task: unknown": Bad(("--task", "sst3"), ("Unknown task 'sst3'", "Did you mean 'sst2'?")),
-    "task: two of them": Bad(("--task", "sst2", "--task", "rte"), ("one task a run",)),
+    "task: unknown": Bad(("--task", "sst22"), ("Unknown task 'sst22'", "Did you mean 'sst2'?")),
+    "task: the same twice": Bad(("--task", "sst2", "--task", "sst2"), ("sst2 stands in it twice",)),
     "method: unknown": Bad(("--method", "repp"), ("Unknown method 'repp'", "Did you mean 'rep'?")),
-    "method: full is only counted": Bad(("--method", "full"), ("full is counted by count-params only",)),
+    "method: setting that it lacks": Bad(
+        ("--method", "full", "--set", "adapter.bottleneck=4"),
+        ("full does not have the setting adapter.bottleneck",),
+    ),
     "preset: unknown": Bad(("--preset", "papr"), ("adapter.preset", "Did you mean 'paper'?")),
     "gradient: zo": Bad(
         ("--gradient", "zo"), ("zeroth-order training is not part of this version", "backprop")
@@ -193,7 +196,7 @@ def test_a_mistake_gets_one_clear_sentence_and_leaves_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", ["task: unknown", "flag: unknown", "data: label out of range", "task: two of them"]
+    "name", ["task: unknown", "flag: unknown", "data: label out of range", "task: the same twice"]
 )
 def test_with_json_a_mistake_is_one_document(name: str, workplace: Workplace, tmp_path: Path) -> None:
     bad = MISTAKES[name]

@@ -57,7 +57,18 @@ def test_compare_adds_every_method_with_a_place_on_the_model() -> None:
 
     results = {result["method"]: result for result in document["results"]}
     # A LLaMA has no biases, so BitFit has nothing to train.
-    assert list(results) == ["adp", "rep", "lora", "vera", "ia3", "adapters", "prefix", "prompt", "full"]
+    assert list(results) == [
+        "adp",
+        "rep",
+        "lora",
+        "vera",
+        "ia3",
+        "adapters",
+        "prefix",
+        "prompt",
+        "p-tuning",
+        "full",
+    ]
     assert results["adp"]["trainable"] == 876_800
     assert results["lora"]["trainable"] == 4_194_304
     assert results["full"]["trainable"] == results["full"]["total"] == 6_738_415_616

@@ -60,7 +60,7 @@ def test_the_config_of_a_run_is_resolved(rep_run: FinishedRun, workplace: Workpl
 
     assert config["model"]["name"] == str(workplace.encoder)
     assert config["data"]["source"] == str(workplace.sentences)
-    assert config["task"] == {"name": "sst2", "form": "classification"}
+    assert (config["task"]["name"], config["task"]["form"]) == ("sst2", "classification")
     adapter, training = config["adapter"], config["training"]
     assert (adapter["preset"], adapter["tt_rank"], adapter["bottleneck"]) == ("standard", 5, 8)
     assert (adapter["head"], adapter["init"], adapter["target_modules"]) == (
@@ -77,18 +77,22 @@ def test_the_config_of_a_custom_task_keeps_columns_and_labels(adp_run: FinishedR
     config = yaml.safe_load((adp_run.path / "config.yaml").read_text(encoding="utf-8"))
 
     assert config["data"]["labels"] == ["angry", "calm", "glad"]
-    assert config["data"]["columns"] == {"text": "message", "text_pair": None, "label": "mood"}
+    columns = {role: column for role, column in config["data"]["columns"].items() if column is not None}
+    assert columns == {"text": "message", "label": "mood"}
 
 
 def test_metrics_have_step_and_split_and_begin_within_ten_steps(any_run: FinishedRun) -> None:
     records = metric_records(any_run.path)
 
     assert records[0]["step"] <= 10
-    assert {record["split"] for record in records} == {"train", "validation"}
+    assert {record["split"] for record in records} == {"train", "selection", "validation"}
     for record in records:
         wanted = {"loss", "learning_rate"} if record["split"] == "train" else {"loss", "accuracy"}
         assert wanted <= set(record)
-    assert [record["step"] for record in records if record["split"] == "validation"] == [3, 6]
+    assert [record["step"] for record in records if record["split"] == "selection"] == [3, 6]
+    report = any_run.path / "report.json"
+    best_step = json.loads(report.read_text(encoding="utf-8"))["best_step"]
+    assert [record["step"] for record in records if record["split"] == "validation"] == [best_step]
 
 
 def test_the_metrics_table_has_the_rows_of_the_log(any_run: FinishedRun) -> None:
@@ -152,7 +156,7 @@ def test_json_prints_the_report_and_nothing_else(adp_run: FinishedRun) -> None:
 def test_progress_goes_to_stderr_and_the_result_to_stdout(rep_run: FinishedRun) -> None:
     outcome = rep_run.outcome
 
-    assert "step=3 split=validation accuracy=" in outcome.stderr
+    assert "step=3 split=selection accuracy=" in outcome.stderr
     assert "trainable parameters" in outcome.stdout
     assert f"loretta eval {rep_run.path}" in outcome.stdout, "the next commands to type"
     assert f"loretta merge {rep_run.path}" in outcome.stdout

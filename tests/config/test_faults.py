@@ -46,7 +46,7 @@ def test_a_name_in_two_sections_is_offered_twice():
 
 
 def test_a_key_like_no_other_gets_the_list_of_its_section():
-    assert unknown_key("task.wibble", "flag").advice == "Known keys of task: form, name."
+    assert unknown_key("output.wibble", "flag").advice == "Known keys of output: dir."
     assert unknown_key("wibble.x", "flag").advice == (
         "Known sections: adapter, data, model, output, task, training."
     )

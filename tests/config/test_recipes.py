@@ -6,7 +6,15 @@ import pytest
 
 from loretta_cli.config import recipes
 from loretta_cli.config.loading import load_config
-from loretta_cli.config.recipes import find_recipe, recipe_name, recipes_folder, shipped_recipes
+from loretta_cli.config.recipes import (
+    find_recipe,
+    matching_recipes,
+    read_recipe,
+    recipe_about,
+    recipe_name,
+    recipes_folder,
+    shipped_recipes,
+)
 from loretta_cli.errors import ConfigError
 
 
@@ -68,8 +76,7 @@ def test_a_shipped_name_wins_over_a_local_file_without_suffix(folder, tmp_path, 
 def test_a_near_name_gets_a_did_you_mean(folder, name):
     with pytest.raises(ConfigError) as caught:
         find_recipe(name)
-    assert "Did you mean 'quickstart'?" in caught.value.hint
-    assert "paper/table2-boolq-adp" in caught.value.hint
+    assert caught.value.hint == "Did you mean 'quickstart'? `loretta recipes list` shows all recipes."
 
 
 @pytest.mark.parametrize("name", ["../outside", "paper/../quickstart", "paper/../../outside", "", "/outside"])
@@ -89,6 +96,45 @@ def test_a_folder_and_a_file_of_another_kind_are_refused(folder, tmp_path):
         find_recipe(str(tmp_path))
     with pytest.raises(ConfigError, match=r"not a \.yaml or \.yml file"):
         find_recipe(str(folder / "README.md"))
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("# One thing, of 2.5 GB. Another.\n# More.\n", "One thing, of 2.5 GB"),
+        ("# A sentence over\n# two lines!\n", "A sentence over two lines"),
+        ("# No full stop\n#\n# Not this\n", "No full stop"),
+        ("training: {seed: 1} # not this\n# nor this\n", ""),
+        ("", ""),
+    ],
+)
+def test_what_a_recipe_is_about_is_the_first_sentence_of_its_head_comment(tmp_path, text, about):
+    (tmp_path / "mine.yaml").write_text(text)
+    assert recipe_about(tmp_path / "mine.yaml") == about
+
+
+def test_a_recipe_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe")
+    for path in (tmp_path / "mine.yaml", tmp_path / "missing.yaml"):
+        with pytest.raises(ConfigError, match="cannot be read"):
+            read_recipe(path)
+
+
+@pytest.mark.parametrize("pattern", [None, "", "*", "paper/*-adp", "ADP", "quick?tart", "[pq]*"])
+def test_a_pattern_finds_names(folder, pattern):
+    found = matching_recipes(pattern)
+    everything = pattern in (None, "", "*", "[pq]*")
+    only = "quickstart" if pattern == "quick?tart" else "paper/table2-boolq-adp"
+    assert found == (["paper/table2-boolq-adp", "quickstart"] if everything else [only])
+
+
+@pytest.mark.parametrize("pattern", ["paper", "p*r", "*"])
+def test_a_glob_is_for_the_whole_name_and_a_word_for_a_part(folder, pattern):
+    if pattern == "p*r":
+        with pytest.raises(ConfigError, match="No recipe is called like"):
+            matching_recipes(pattern)
+    else:
+        assert "paper/table2-boolq-adp" in matching_recipes(pattern)
 
 
 def test_messages_call_a_shipped_recipe_by_name_and_another_by_path(folder, tmp_path):

@@ -71,6 +71,7 @@ def test_the_defaults_of_training_are_the_documented_ones():
         "max_grad_norm": 1.0,
         "seed": 0,
         "evaluate_every": None,
+        "select_by": "metric",
         "early_stopping": None,
         "log_every": 10,
     }

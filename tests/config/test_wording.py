@@ -70,6 +70,8 @@ BOOLEANS = {
     "model.trust_remote_code",
     "adapter.bias",
     "adapter.train_norms",
+    "task.calibration",
+    "task.shared_head",
     "training.gradient_checkpointing",
     "training.shard_base",
 }
@@ -89,10 +91,11 @@ def test_settings_of_any_text_are_told_from_the_others():
         "adapter.target_modules",
         "adapter.exclude_modules",
         "task.name",
+        "task.prompt",
+        "task.masked_prompt",
         "data.source",
-        "data.columns.text",
-        "data.columns.text_pair",
-        "data.columns.label",
+        *(f"data.columns.{role}" for role in ("text", "text_pair", "label", "options")),
+        *(f"data.columns.{role}" for role in ("prompt", "completion", "messages")),
         "output.dir",
     }
     assert takes_text(setting_fields()["data.labels"], in_lists=True)

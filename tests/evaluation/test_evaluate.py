@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from loretta_cli.evaluation.evaluate import evaluate_rows, score_rows
-from loretta_cli.tasks.scoring import Batch
+from loretta_cli.evaluation.evaluate import RowsToScore, evaluate
+from loretta_cli.models.families import Form
+from loretta_cli.tasks import TASKS, Example
+from loretta_cli.tasks.forms.base import Batch, Encoded
+from loretta_cli.tasks.forms.options import OptionForm
 
 
 class Watched(nn.Module):
@@ -20,49 +24,72 @@ class Watched(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.tensor(2.0))
-        self.batches: list[int] = []
+        self.batches: list[list[int]] = []
         self.modes: set[tuple[bool, bool]] = set()
 
 
-def scorer(model: nn.Module, batch: Batch) -> torch.Tensor:
-    assert isinstance(model, Watched)
-    model.batches.append(len(batch["labels"]))
-    model.modes.add((model.training, torch.is_grad_enabled()))
-    return batch["features"] * model.weight
+@dataclass(frozen=True, slots=True)
+class Features(OptionForm):
+    """A form whose rows carry their features."""
+
+    name: ClassVar[Form] = "classification"
+
+    def encode(self, examples: Sequence[Example]) -> Encoded:
+        raise AssertionError
+
+    def collate(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
+        return {name: torch.tensor([row[name] for row in rows]) for name in ("features", "labels")} | {
+            "lengths": torch.tensor([len(row["input_ids"]) for row in rows])
+        }
+
+    def scores(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        assert isinstance(model, Watched)
+        model.batches.append(batch["lengths"].tolist())
+        model.modes.add((model.training, torch.is_grad_enabled()))
+        return batch["features"] * model.weight
 
 
-def collate(rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
-    return {name: torch.tensor([row[name] for row in rows]) for name in ("features", "labels")}
+TASK = replace(TASKS.get("sst2"), metrics=("accuracy", "macro_f1"))
+FORM = Features(TASK, None, 0)
+LABELS = [0, 0, 1, 0, 1]
+LENGTHS = [5, 1, 4, 2, 3]
+FEATURES = [[1.0, 0.0], [0.0, 1.0], [0.0, 2.0], [3.0, 0.0], [0.5, 0.0]]
+ROWS = RowsToScore(
+    [Example({}, label) for label in LABELS],
+    Encoded(
+        tuple(
+            {"features": features, "labels": label, "input_ids": [7] * length}
+            for features, label, length in zip(FEATURES, LABELS, LENGTHS, strict=True)
+        ),
+        0,
+    ),
+)
 
 
-ROWS = [
-    {"features": [1.0, 0.0], "labels": 0},
-    {"features": [0.0, 1.0], "labels": 0},
-    {"features": [0.0, 2.0], "labels": 1},
-    {"features": [3.0, 0.0], "labels": 0},
-    {"features": [0.5, 0.0], "labels": 1},
-]
-
-
-@pytest.mark.parametrize(("batch_size", "batches"), [(2, [2, 2, 1]), (5, [5]), (64, [5])])
-def test_scores_labels_and_loss_do_not_depend_on_the_batch_size(batch_size: int, batches: list[int]) -> None:
+@pytest.mark.parametrize(
+    ("batch_size", "batches"), [(2, [[1, 2], [3, 4], [5]]), (5, [[1, 2, 3, 4, 5]]), (64, [[1, 2, 3, 4, 5]])]
+)
+def test_rows_of_like_length_share_a_batch_and_come_back_in_their_order(
+    batch_size: int, batches: list[list[int]]
+) -> None:
     model = Watched()
-    scores, labels, loss = score_rows(model, scorer, ROWS, collate, batch_size)
+    found = evaluate(model, FORM, ROWS, batch_size=batch_size)
     assert model.batches == batches
-    np.testing.assert_allclose(scores, [[2, 0], [0, 2], [0, 4], [6, 0], [1, 0]])
-    assert labels.tolist() == [0, 0, 1, 0, 1]
+    expected = [tuple(2 * value for value in features) for features in FEATURES]
+    assert [prediction.scores for prediction in found.predictions] == expected
+    assert [prediction.value for prediction in found.predictions] == [0, 1, 1, 0, 0]
     wrong_minus_right = np.array([-2.0, 2.0, -4.0, -6.0, 1.0])
-    assert loss == pytest.approx(np.log1p(np.exp(wrong_minus_right)).mean(), rel=1e-6)
+    assert found.metrics["loss"] == pytest.approx(np.log1p(np.exp(wrong_minus_right)).mean(), rel=1e-6)
 
 
 def test_a_model_is_evaluated_without_gradients_in_evaluation_mode() -> None:
     model = Watched().train()
-    score_rows(model, scorer, ROWS, collate, 2)
+    evaluate(model, FORM, ROWS, batch_size=2)
     assert model.modes == {(False, False)}
 
 
-def test_the_named_metrics_come_with_the_loss() -> None:
-    values = evaluate_rows(Watched(), scorer, ROWS, collate, metrics=("accuracy", "macro_f1"), batch_size=2)
-    assert list(values) == ["accuracy", "macro_f1", "loss"]
-    assert values["accuracy"] == pytest.approx(3 / 5)
-    assert values["loss"] == pytest.approx(score_rows(Watched(), scorer, ROWS, collate, 5)[2])
+def test_the_tasks_metrics_come_first_and_then_the_loss() -> None:
+    found = evaluate(Watched(), FORM, ROWS, batch_size=2)
+    assert list(found.metrics) == ["accuracy", "macro_f1", "loss"]
+    assert found.metrics["accuracy"] == pytest.approx(3 / 5)
+    assert found.ties == 0

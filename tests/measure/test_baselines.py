@@ -5,28 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import peft
 import pytest
 
 from loretta_cli.config import AdapterSettings, Config
-from loretta_cli.errors import ConfigError, ModelError
+from loretta_cli.errors import ConfigError, LorettaError, ModelError
 from loretta_cli.measure.baselines import BASELINES
 from loretta_cli.measure.closed_form import count_in_closed_form
 from loretta_cli.measure.counting import count_methods
 from loretta_cli.measure.flops import flops_per_step
-from loretta_cli.measure.parameters import ParameterCount
+from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
 from loretta_cli.measure.published import PUBLISHED, PublishedCount
-from loretta_cli.methods import COMPARED, COUNTED_ONLY
+from loretta_cli.methods import COMPARED, METHODS
 from loretta_cli.models.architectures import ARCHITECTURES
 from loretta_cli.models.families import family_of
 from loretta_cli.models.outline import Form
-from loretta_cli.tuners.baselines import BASELINE_CONFIGS, make_baseline_config
 from tests.tiny_models import LABELS, TASK_TYPES, TINY, tiny_config, tiny_model
-from tests.tuners.adapters import trainable_count
+from tests.tuners.baselines import with_method
 
 KNOWN = [name for name in TINY if family_of(tiny_config(name).model_type) is not None]
-UNKNOWN_TO_PEFT = {("distilbert", "prefix"), ("distilbert", "prompt")}
-"""PEFT does not find the width of these models; what it says is expected, so that its mending is noticed."""
 
 
 def form_of(name: str) -> Form:
@@ -39,44 +35,19 @@ def by_formula(name: str, method: str, **settings: Any) -> ParameterCount | None
     return count_in_closed_form(method, chosen, facts, form=form_of(name), labels=LABELS)
 
 
-@pytest.mark.parametrize("method", BASELINE_CONFIGS)
+@pytest.mark.parametrize("method", COMPARED)
 @pytest.mark.parametrize("name", KNOWN)
-def test_a_method_of_peft_has_as_many_parameters_as_the_formula_says(name: str, method: str) -> None:
-    family = family_of(tiny_config(name).model_type)
-    assert family is not None
-    config = make_baseline_config(method, family, TASK_TYPES[name], AdapterSettings())
-    if (name, method) in UNKNOWN_TO_PEFT:
-        with pytest.raises(ValueError, match="Please specify `token_dim`"):
-            peft.get_peft_model(tiny_model(name), config)
+def test_a_method_trains_what_its_formula_says_or_neither_has_a_place(name: str, method: str) -> None:
+    formula, base = by_formula(name, method), tiny_model(name)
+    total = count_base(base)
+    if formula is None:
+        with pytest.raises(LorettaError):
+            with_method(name, method, model=base)
         return
-    model = peft.get_peft_model(tiny_model(name), config)
-    count = by_formula(name, method)
+    model = with_method(name, method, model=base)
 
-    assert count is not None
-    assert count.trainable == sum(count.parts.values()) == trainable_count(model)
-    if method != "vera":
-        saved = peft.get_peft_model_state_dict(model)
-        assert count.storage_bytes >= 4 * count.trainable
-        assert method == "prefix" or count.storage_bytes == 4 * sum(value.numel() for value in saved.values())
-
-
-@pytest.mark.parametrize("name", KNOWN)
-def test_bitfit_trains_every_bias_and_the_head(name: str) -> None:
-    model, family = tiny_model(name), family_of(tiny_config(name).model_type)
-    assert family is not None
-    head = tuple(family.head.modules) if form_of(name) == "classification" else ()
-    expected = sum(
-        value.numel()
-        for full, value in model.named_parameters()
-        if full.endswith("bias") or any(full.startswith(f"{module}.") for module in head)
-    )
-    has_biases = any(
-        full.endswith("bias") and not full.startswith(head or "\0") for full, _ in model.named_parameters()
-    )
-    count = by_formula(name, "bitfit")
-
-    assert (count is not None) == has_biases
-    assert count is None or count.trainable == expected
+    assert formula == count_adapter(model, total, base.config.model_type)
+    assert formula.trainable == sum(formula.parts.values())
 
 
 @pytest.mark.parametrize("name", ["bert", "llama"])
@@ -89,8 +60,33 @@ def test_dense_adapters_stand_where_those_of_adp_do(name: str) -> None:
     assert dense.parts["cores"] == dense.layers * 2 * 48 * 8
 
 
-def test_every_method_that_is_only_counted_has_a_formula() -> None:
-    assert set(BASELINES) == {*COUNTED_ONLY, "lora"} == set(COMPARED)
+def test_every_method_but_ours_has_a_formula() -> None:
+    assert set(BASELINES) == set(METHODS) - {"adp", "rep"} == set(COMPARED)
+
+
+def test_dense_adapters_with_trained_norms_are_those_of_the_paper() -> None:
+    config = Config.model_validate(
+        {"model": {"name": "microsoft/deberta-base"}, "adapter": {"train_norms": True}}
+    )
+    (entry,) = count_methods(config, ["adapters"], asked={"adapters"}, labels=None)
+
+    assert entry.count.trainable == 944_066
+
+
+@pytest.mark.parametrize(
+    ("method", "settings"),
+    [
+        ("p-tuning", {"virtual_tokens": 3, "bottleneck": 5}),
+        ("prefix", {"virtual_tokens": 3}),
+        ("vera", {"dropout": 0.5}),
+    ],
+)
+def test_settings_are_counted_alike(method: str, settings: dict[str, Any]) -> None:
+    base = tiny_model("bert")
+    total = count_base(base)
+
+    model = with_method("bert", method, model=base, **settings)
+    assert by_formula("bert", method, **settings) == count_adapter(model, total, "bert")
 
 
 @pytest.mark.parametrize(("model", "method"), PUBLISHED)
@@ -140,7 +136,7 @@ def test_further_blocks_cost_what_one_block_costs() -> None:
     assert nine == four + 5 * (four - three)
 
 
-@pytest.mark.parametrize(("method", "setting"), [("ia3", "bottleneck"), ("adapters", "target_modules")])
+@pytest.mark.parametrize(("method", "setting"), [("ia3", "bottleneck"), ("full", "target_modules")])
 def test_a_setting_that_a_method_does_not_read_is_refused(method: str, setting: str) -> None:
     value: Any = 4 if setting == "bottleneck" else ["query"]
     config = Config.model_validate({"model": {"name": "bert-base-uncased"}, "adapter": {setting: value}})
@@ -152,7 +148,7 @@ def test_a_setting_that_a_method_does_not_read_is_refused(method: str, setting: 
 def test_a_method_without_a_place_on_the_model_is_refused_or_left_out_of_a_comparison() -> None:
     config = Config.model_validate({"model": {"name": "t5-small"}})
 
-    with pytest.raises(ModelError, match="bitfit has nothing to train on t5"):
+    with pytest.raises(ModelError, match="no biases"):
         count_methods(config, ["bitfit"], asked={"bitfit"}, labels=None)
     assert [
         entry.method for entry in count_methods(config, ["rep", "bitfit"], asked={"rep"}, labels=None)
@@ -161,19 +157,21 @@ def test_a_method_without_a_place_on_the_model_is_refused_or_left_out_of_a_compa
 
 def test_a_setting_of_full_is_refused_too_and_auto_says_nothing() -> None:
     config = Config.model_validate({"model": {"name": "bert-base-uncased"}, "adapter": {"bottleneck": 3}})
-    with pytest.raises(ConfigError, match=r"full is only counted.*adapter\.bottleneck"):
+    with pytest.raises(ConfigError, match=r"full does not have the setting adapter\.bottleneck"):
         count_methods(config, ["full"], asked={"full"}, labels=None)
 
     assert by_formula("bert", "vera", preset="auto", tt_rank=None) == by_formula("bert", "vera")
 
 
-@pytest.mark.parametrize("targets", [".*query", "all-linear"])
-def test_a_formula_does_not_take_a_text_for_its_own_targets(targets: str) -> None:
-    config = Config.model_validate(
-        {"model": {"name": "bert-base-uncased"}, "adapter": {"target_modules": targets}}
-    )
-    with pytest.raises(ConfigError, match="target_modules as a list of names"):
-        count_methods(config, ["vera"], asked={"vera"}, labels=None)
+def test_a_regular_expression_for_targets_is_counted_on_a_model() -> None:
+    def count(targets: Any) -> int:
+        config = Config.model_validate(
+            {"model": {"name": "bert-base-uncased"}, "adapter": {"target_modules": targets}}
+        )
+        (entry,) = count_methods(config, ["vera"], asked={"vera"}, labels=None)
+        return entry.count.trainable
+
+    assert count(".*query") == count(["query"])
 
 
 def test_the_flops_of_vera_are_those_of_its_settings() -> None:

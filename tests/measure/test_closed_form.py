@@ -78,8 +78,9 @@ def test_plain_settings_are_counted_alike(name: str, method: str, settings: dict
 @pytest.mark.parametrize("head", ["tt", "dense", "frozen"])
 @pytest.mark.parametrize("method", ["adp", "rep"])
 @pytest.mark.parametrize("name", ["microsoft/deberta-base", "FacebookAI/roberta-base"])
-def test_heads_are_counted_alike(name: str, method: str, head: str) -> None:
-    formula, model = both(facts_of(name, layers=2), method, labels=5, head=head)
+@pytest.mark.parametrize("preset", ["paper", "standard"])
+def test_heads_are_counted_alike(preset: str, name: str, method: str, head: str) -> None:
+    formula, model = both(facts_of(name, layers=2), method, labels=5, head=head, preset=preset)
 
     assert formula == model
 

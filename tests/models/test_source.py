@@ -99,11 +99,19 @@ def test_the_quickstart_model_is_whole_where_it_is_installed() -> None:
     assert {"config.json", "model.safetensors", "tokenizer.json"} <= {path.name for path in folder.iterdir()}
 
 
-def test_a_model_that_the_hub_does_not_give_is_told_with_known_names() -> None:
-    error = unreachable("google-bert/bert-base-uncase", "404")
-    assert "'google-bert/bert-base-uncase': it is not a local folder, and the hub gave: 404." in error.message
+def test_a_model_that_cannot_be_had_is_told_with_the_names_that_need_no_hub() -> None:
+    error = unreachable("google-bert/bert-base-uncase", ConnectionError("no route"))
+    assert error.message.startswith(
+        "Cannot read the model 'google-bert/bert-base-uncase': it is not a local folder, and "
+    )
     assert error.hint.startswith(
         "Did you mean 'google-bert/bert-base-uncased' or 'google-bert/bert-base-cased'"
     )
-    assert "HF_TOKEN" in error.hint
+    assert "HF_HUB_OFFLINE" in error.hint
     assert "bundled:minilm" in error.hint
+
+
+def test_a_fault_of_a_model_that_the_hub_gave_is_told_as_it_is() -> None:
+    error = unreachable("org/name", ValueError("The checkpoint has a hole.\nIts second line."))
+    assert error.message == "Cannot read the model 'org/name' of the hub: The checkpoint has a hole."
+    assert "save_pretrained" in error.hint

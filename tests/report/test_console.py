@@ -92,7 +92,7 @@ def test_the_bar_shows_step_loss_trend_and_main_metric(reporter: ConsoleReporter
     reporter.training_started(200)
     reporter.logged(10, {"loss": 0.7, "learning_rate": 1e-3})
     reporter.logged(20, {"loss": 0.65})
-    reporter.evaluated(20, {"accuracy": 0.81, "loss": 0.6}, is_best=True)
+    reporter.evaluated(20, {"accuracy": 0.81, "loss": 0.6}, split="validation", is_best=True)
     reporter.training_ended()
     bar = last_bar(err)
     assert "20/200" in bar
@@ -124,7 +124,7 @@ def test_a_narrow_terminal_gets_a_bar_without_the_metric(
     reporter = ConsoleReporter(out, err)
     reporter.training_started(200)
     reporter.logged(10, {"loss": 0.7})
-    reporter.evaluated(10, {"accuracy": 0.81}, is_best=True)
+    reporter.evaluated(10, {"accuracy": 0.81}, split="validation", is_best=True)
     reporter.training_ended()
     assert "accuracy" not in last_bar(err)
     assert "10/200 loss 0.7000 " in last_bar(err)
@@ -140,8 +140,8 @@ def test_evaluations_stand_above_the_bar_with_a_star_on_the_best(
     reporter: ConsoleReporter, err: Terminal
 ) -> None:
     reporter.training_started(200)
-    reporter.evaluated(20, {"accuracy": 0.81, "loss": 0.41}, is_best=True)
-    reporter.evaluated(40, {"accuracy": 0.80, "loss": 0.42}, is_best=False)
+    reporter.evaluated(20, {"accuracy": 0.81, "loss": 0.41}, split="validation", is_best=True)
+    reporter.evaluated(40, {"accuracy": 0.80, "loss": 0.42}, split="validation", is_best=False)
     reporter.training_ended()
     lines = [line.split("\r")[-1] for line in shown(err).splitlines()]
     assert "step  20  accuracy 0.8100  loss 0.4100  ★ best" in lines
@@ -176,7 +176,7 @@ def test_a_failure_takes_the_bar_down_first(reporter: ConsoleReporter, out: Term
 def test_events_outside_training_are_harmless(reporter: ConsoleReporter, out: Terminal) -> None:
     reporter.progress(1)
     reporter.logged(1, {"loss": 0.5})
-    reporter.evaluated(1, {"loss": 0.5}, is_best=False)
+    reporter.evaluated(1, {"loss": 0.5}, split="validation", is_best=False)
     reporter.training_ended()
     reporter.result({"run": "x"})
     assert out.getvalue() == ""
@@ -224,7 +224,7 @@ def test_a_terminal_gets_colours_and_no_color_takes_them_away(
         reporter.warn("careful")
         reporter.training_started(10)
         reporter.logged(1, {"loss": 0.5})
-        reporter.evaluated(1, {"accuracy": 0.5}, is_best=True)
+        reporter.evaluated(1, {"accuracy": 0.5}, split="validation", is_best=True)
         reporter.failure(ConfigError("No.", hint="Yes."))
         return stream.getvalue()
 
@@ -246,7 +246,7 @@ def test_an_ascii_terminal_gets_ascii_marks_and_does_not_crash() -> None:
     reporter.training_started(10)
     reporter.logged(1, {"loss": 0.5})
     reporter.logged(2, {"loss": 0.4})
-    reporter.evaluated(2, {"accuracy": 0.5}, is_best=True)
+    reporter.evaluated(2, {"accuracy": 0.5}, split="validation", is_best=True)
     reporter.training_ended()
     assert b"* best" in buffer.getvalue()
     assert b"loss 0.4000 v" in re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", buffer.getvalue())

@@ -46,7 +46,7 @@ def test_stdout_holds_the_document_and_nothing_else(
     reporter.header("Training", {"model": "m"})
     reporter.training_started(2)
     reporter.logged(1, {"loss": 0.5})
-    reporter.evaluated(2, {"accuracy": 1.0}, is_best=True)
+    reporter.evaluated(2, {"accuracy": 1.0}, split="validation", is_best=True)
     reporter.training_ended()
     reporter.table("Counts", ["a"], [["1"]])
     reporter.line("a line")

@@ -71,7 +71,7 @@ def test_the_silent_reporter_takes_every_event_and_writes_nothing(capsys: pytest
     reporter.training_started(1)
     reporter.progress(1)
     reporter.logged(1, {"loss": 1.0})
-    reporter.evaluated(1, {"loss": 1.0}, is_best=True)
+    reporter.evaluated(1, {"loss": 1.0}, split="validation", is_best=True)
     reporter.training_ended()
     reporter.table("t", ["a"], [["b"]])
     reporter.line("l")

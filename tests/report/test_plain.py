@@ -35,7 +35,7 @@ def test_a_logged_event_is_one_key_value_line(reporter: PlainReporter, err: io.S
 def test_an_evaluation_is_one_key_value_line_that_says_whether_it_is_best(
     reporter: PlainReporter, err: io.StringIO, is_best: bool, word: str
 ) -> None:
-    reporter.evaluated(32, {"accuracy": 0.81, "loss": 0.41}, is_best=is_best)
+    reporter.evaluated(32, {"accuracy": 0.81, "loss": 0.41}, split="validation", is_best=is_best)
     assert err.getvalue() == f"step=32 split=validation accuracy=0.81 loss=0.41 best={word}\n"
 
 

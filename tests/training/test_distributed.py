@@ -70,6 +70,7 @@ def _train(place: Path, output: Path, model: str, *settings: str) -> list[str]:
     return [
         *("train", "--model", str(place / model), "--method", "adp", "--task", "sst2", "--json"),
         *("--data", str(place / "sentences"), "--output", str(output)),
+        *("--set", "data.protocol=paper"),
         *(part for setting in common for part in ("--set", setting)),
     ]
 

@@ -58,9 +58,10 @@ class Case:
             *self.extra,
             *more,
         ]
-        data = ["--task", "sst2", "--data", str(place / "sentences")]
+        data = ["--task", "sst2", "--data", str(place / "sentences"), "--set", "data.protocol=paper"]
         if self.custom:
             data = ["--task", "classification", "--data", str(place / "labelled.csv")]
+            data += ["--set", "data.protocol=paper"]
             settings += ["data.columns.text=message", "data.columns.label=mood"]
         return [
             *("train", "--model", str(place / self.model), "--method", self.method, *data),

@@ -18,7 +18,6 @@ from loretta_cli.errors import TrainingError
 from loretta_cli.methods import DEFAULTS, METHODS, training_defaults
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.report import SilentReporter
-from loretta_cli.tasks.scoring import scores_loss
 from loretta_cli.training.arguments import OPTIMIZERS, training_arguments
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.run import encode_rows, make_trainer, train
@@ -64,6 +63,7 @@ def config_of(place: Path, *settings: str, method: str = "rep") -> Any:
         "model.name": str(place / "encoder"),
         "task.name": "sst2",
         "data.source": str(place / "sentences"),
+        "data.protocol": "paper",
         "adapter.method": method,
     }
     return load_config(None, flags, settings).config
@@ -109,7 +109,7 @@ def test_adamw_steps_equal_a_loop_in_plain_torch(method: str, place: Path, tmp_p
     for _ in range(steps):
         batch = next(batches)
         optimizer.zero_grad()
-        scores_loss(other.plan.form.scorer(other.adapted.model, batch), batch["labels"]).backward()
+        other.plan.form.losses(other.adapted.model, batch).mean().backward()
         optimizer.step()
     (tmp_path / "hand").mkdir()
     other.adapted.model.save_pretrained(tmp_path / "hand")
@@ -219,7 +219,6 @@ OTHER_VALUES: dict[str, Any] = {
     "warmup": 5,
     "weight_decay": 0.5,
     "batch_size": 3,
-    "evaluation_batch_size": 9,
     "gradient_accumulation": 4,
     "gradient_checkpointing": True,
     "optimizer": "sgd",
@@ -228,13 +227,15 @@ OTHER_VALUES: dict[str, Any] = {
     "evaluate_every": 13,
     "log_every": 17,
 }
-NOT_ARGUMENTS = {"gradient", "early_stopping", "shard_base"}
-"""Settings that become an estimator, a callback, and the shape of the model."""
+NOT_ARGUMENTS = {"gradient", "early_stopping", "evaluation_batch_size", "select_by", "shard_base"}
+"""Settings that become an estimator, a callback, our own evaluation, and the shape of the model."""
 
 
 def _arguments(tmp_path: Path, **settings: Any) -> Any:
     filled = {"learning_rate": 0.01, "epochs": 1, **settings}
-    return training_arguments(TrainingSettings(**filled), folder=tmp_path, main_metric="accuracy")
+    return training_arguments(
+        TrainingSettings(**filled), folder=tmp_path, chosen_by="accuracy", greater_is_better=True
+    )
 
 
 def test_no_training_setting_is_forgotten_here() -> None:

@@ -42,19 +42,19 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
     check_new_folder(output)
     restored = restore(run, data=data, rows=VERIFIED_ROWS, plain=True)
     plan, form = restored.plan, restored.plan.form
-    rows = form.encode(plan.data.task, plan.data.validation).rows
+    rows = form.encode(plan.data.validation).rows
     kind = plan.config.model.quantization
     if kind is not None:
         reporter.note(f"the adapter was trained on a base quantised to {kind}: load the LoRA onto the same")
     reporter.note(f"computing the logits of {len(rows)} rows with the rep adapter")
-    before = row_logits(restored.model, form, rows)
+    before = row_logits(restored.model, rows)
     with new_folder(output) as folder:
         rank = write_lora(restored.model, folder)
         form.tokenizer.save_pretrained(folder)
         del restored
         reporter.note("loading the LoRA with plain PEFT and comparing")
         again = PeftModel.from_pretrained(load_base(plan, plain=True).model, folder)
-        comparison = compare(before, row_logits(to_device(again), form, rows), again.dtype)
+        comparison = compare(before, row_logits(to_device(again), rows), again.dtype)
         if not comparison.passed:
             raise ExportError(
                 f"The LoRA differs from the rep adapter by {comparison.max_abs_difference:.3g} in a logit, "

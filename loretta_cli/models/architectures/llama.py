@@ -69,6 +69,7 @@ LLAMA = {
     "meta-llama/Llama-3.3-70B-Instruct": _LLAMA_3_70B,
     "TinyLlama/TinyLlama-1.1B-Chat-v1.0": _llama(32000, 2048, 5632, 22, 32, 4),
     "HuggingFaceTB/SmolLM2-135M": _llama(49152, 576, 1536, 30, 9, 3, tied=True),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": _llama(49152, 576, 1536, 30, 9, 3, tied=True),
     "HuggingFaceTB/SmolLM2-360M": _llama(49152, 960, 2560, 32, 15, 5, tied=True),
     "HuggingFaceTB/SmolLM2-1.7B": _llama(49152, 2048, 8192, 24, 32, 32, tied=True),
     "mistralai/Mistral-7B-v0.1": _mistral(32000, 4096, 14336, 32),

@@ -6,18 +6,30 @@ fault later can say where it is (:func:`column_error`). One format is one file h
 numpy; pyarrow and datasets are imported only inside the functions that need them.
 """
 
-from loretta_cli.tasks.sources.columns import Columns, check_rows, detect_columns
+from loretta_cli.tasks.sources.columns import (
+    Columns,
+    check_given,
+    check_rows,
+    detect_columns,
+    find_label,
+    find_named,
+    find_text,
+)
 from loretta_cli.tasks.sources.load import load_split, load_splits
-from loretta_cli.tasks.sources.rows import Row, Splits, column_error, sample
+from loretta_cli.tasks.sources.rows import Row, Splits, column_error, permutation
 
 __all__ = [
     "Columns",
     "Row",
     "Splits",
+    "check_given",
     "check_rows",
     "column_error",
     "detect_columns",
+    "find_label",
+    "find_named",
+    "find_text",
     "load_split",
     "load_splits",
-    "sample",
+    "permutation",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from loretta_cli.errors import DataError
@@ -33,7 +33,12 @@ class Columns:
 
 
 def detect_columns(
-    rows: Sequence[Row], *, text: str | None, text_pair: str | None, label: str | None
+    rows: Sequence[Row],
+    *,
+    text: str | None,
+    text_pair: str | None,
+    label: str | None,
+    label_names: Sequence[str] = LABEL_NAMES,
 ) -> Columns:
     """Take the columns given and find those that are not; a text pair is used only when given.
 
@@ -45,6 +50,7 @@ def detect_columns(
         text: The text column, or None to find it.
         text_pair: The second text column, or None for no pair.
         label: The label column, or None to find it.
+        label_names: Usual names of the label column.
 
     Returns:
         The columns.
@@ -56,10 +62,9 @@ def detect_columns(
     """
     if not rows:
         raise DataError("There are no rows to find columns in.")
-    given = {"text": text, "text_pair": text_pair, "label": label}
-    _check_given(rows[0], given)
-    label_column = label or _find_label(rows[0], taken={text, text_pair})
-    text_column = text or _find_text(rows, taken={label_column, text_pair})
+    check_given(rows[0], [("text", text), ("text_pair", text_pair), ("label", label)])
+    label_column = label or find_label(rows[0], {text, text_pair}, label_names)
+    text_column = text or find_text(rows, {label_column, text_pair})
     return Columns(text_column, text_pair, label_column, detected=text is None or label is None)
 
 
@@ -90,9 +95,19 @@ def check_rows(rows: Iterable[Row], columns: Columns) -> None:
     )
 
 
-def _check_given(row: Row, given: Mapping[str, str | None]) -> None:
+def check_given(row: Row, given: Iterable[tuple[str, str | None]]) -> None:
+    """Check the columns that the user gave against those of the first row.
+
+    Args:
+        row: The first row.
+        given: What each is for, as ``data.columns`` calls it, and its name; None where it is not given.
+
+    Raises:
+        DataError: If a column does not exist, with the nearest that does, or is given twice.
+
+    """
     roles: dict[str, str] = {}
-    for role, column in given.items():
+    for role, column in given:
         if column is None:
             continue
         if column not in row.values:
@@ -111,23 +126,46 @@ def _check_given(row: Row, given: Mapping[str, str | None]) -> None:
         roles[column] = role
 
 
-def _find_label(row: Row, taken: set[str | None]) -> str:
-    free = [column for column in row.values if column not in taken]
-    named = _first_named(LABEL_NAMES, free)
+def find_label(row: Row, taken: Collection[str | None], names: Sequence[str] = LABEL_NAMES) -> str:
+    """Find the label column: by its name, else the only one whose name ends in "label".
+
+    Args:
+        row: The first row.
+        taken: Columns that have another role.
+        names: Usual names, the most usual first.
+
+    Raises:
+        DataError: If there is none, or several could be meant.
+
+    """
+    named = find_named(row, names, taken)
     if named is not None:
         return named
+    free = [column for column in row.values if column not in taken]
     return _only([column for column in free if column.lower().endswith("label")], row, "label")
 
 
-def _find_text(rows: Sequence[Row], taken: set[str | None]) -> str:
-    free = [column for column in rows[0].values if column not in taken]
-    named = _first_named(TEXT_NAMES, free)
+def find_text(rows: Sequence[Row], taken: Collection[str | None]) -> str:
+    """Find the text column: by its name, else the only one of text.
+
+    Args:
+        rows: The train rows.
+        taken: Columns that have another role.
+
+    Raises:
+        DataError: If there is none, or several could be meant.
+
+    """
+    named = find_named(rows[0], TEXT_NAMES, taken)
     if named is not None:
         return named
+    free = [column for column in rows[0].values if column not in taken]
     return _only([column for column in free if isinstance(_first_value(rows, column), str)], rows[0], "text")
 
 
-def _first_named(names: Sequence[str], columns: Sequence[str]) -> str | None:
+def find_named(row: Row, names: Sequence[str], taken: Collection[str | None] = ()) -> str | None:
+    """The first of some usual names that is a free column, in any case; None if none is."""
+    columns = [column for column in row.values if column not in taken]
     for name in names:
         if name in columns:
             return name

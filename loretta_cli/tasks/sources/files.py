@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from loretta_cli.errors import DataError
 from loretta_cli.tasks.sources.csv_file import read_csv, read_tsv
 from loretta_cli.tasks.sources.jsonl import read_jsonl
+from loretta_cli.tasks.sources.paragraphs import read_paragraphs
 from loretta_cli.tasks.sources.parquet import read_parquet
 from loretta_cli.tasks.sources.rows import Row, Splits, hold_out
 from loretta_cli.tasks.sources.text import unreadable
@@ -21,13 +22,16 @@ READERS: dict[str, Callable[[Path, str], tuple[Row, ...]]] = {
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".parquet": read_parquet,
+    ".txt": read_paragraphs,
 }
-FORMATS = ".jsonl, .csv, .tsv or .parquet"
+FORMATS = ".jsonl, .csv, .tsv, .parquet or .txt"
 SUFFIXES = (*READERS, ".json")
+# MNLI has two validation sets; the matched one is what its reports mean by "validation".
 SPLIT_NAMES = {
     "train": ("train",),
-    "validation": ("validation", "valid", "val", "dev"),
+    "validation": ("validation", "valid", "val", "dev", "validation_matched"),
     "test": ("test",),
+    "validation_mismatched": ("validation_mismatched",),
 }
 
 
@@ -104,14 +108,14 @@ def load_folder(folder: Path, name: str) -> Splits:
         train_file = os.path.join(name, files["train"].name)
         raise DataError(
             f"{name} has no validation file; {_listing(found)}.",
-            hint=f"Add validation.jsonl (or .csv, .tsv, .parquet), or pass {train_file} itself to have "
+            hint=f"Add validation.jsonl (or .csv, .tsv, .parquet, .txt), or pass {train_file} itself to have "
             "a share of it held out.",
         )
     rows = {
         split: read_file(path, os.path.join(name, path.name)) if path is not None else ()
         for split, path in files.items()
     }
-    return Splits(rows["train"], rows["validation"], rows["test"], describe(rows))
+    return Splits(**rows, description=describe(rows))
 
 
 def load_folder_split(folder: Path, name: str, split: str) -> tuple[Row, ...]:
@@ -120,7 +124,7 @@ def load_folder_split(folder: Path, name: str, split: str) -> tuple[Row, ...]:
     Args:
         folder: Where the folder is.
         name: What the user calls it.
-        split: ``train``, ``validation`` or ``test``.
+        split: One of :data:`SPLIT_NAMES`.
 
     Returns:
         At least one row.

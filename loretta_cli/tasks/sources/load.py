@@ -70,7 +70,7 @@ def load_split(
 
     Args:
         source: As for :func:`load_splits`; a folder needs only this split.
-        split: ``train``, ``validation`` or ``test``.
+        split: One of :data:`SPLIT_NAMES`.
         validation_fraction: As for :func:`load_splits`.
         seed: As for :func:`load_splits`.
         whole_file: A source that is one file is the split; nothing is held out of it.

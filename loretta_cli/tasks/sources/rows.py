@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 # Files in which a row's number is a line that an editor can jump to; elsewhere it counts rows.
-LINE_FORMATS = (".jsonl", ".csv", ".tsv")
+LINE_FORMATS = (".jsonl", ".csv", ".tsv", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Row:
     Attributes:
         values: Column to value. Values keep the type of the file: those of .csv and .tsv are all text.
         file: The file's name as the user gave it; for a hub data set its id and split.
-        number: The line in a .jsonl, .csv or .tsv file (the header is line 1), else the row; from 1.
+        number: The line in a .jsonl, .csv, .tsv or .txt file (a header is line 1), else the row; from 1.
 
     """
 
@@ -47,6 +47,7 @@ class Splits:
         validation: At least one row.
         test: May be empty.
         description: How many rows came from where, for the notes of a run.
+        validation_mismatched: Of MNLI: texts of other kinds than those to train on. May be empty.
 
     """
 
@@ -54,6 +55,7 @@ class Splits:
     validation: tuple[Row, ...]
     test: tuple[Row, ...]
     description: str
+    validation_mismatched: tuple[Row, ...] = ()
 
 
 def column_error(row: Row, column: str, problem: str, *, hint: str = "") -> DataError:
@@ -70,28 +72,6 @@ def column_error(row: Row, column: str, problem: str, *, hint: str = "") -> Data
 
     """
     return DataError(f"{row.place}, column {column!r}: {problem}", hint=hint)
-
-
-def sample(rows: Sequence[Row], count: int | None, seed: int) -> tuple[Row, ...]:
-    """Draw ``count`` different rows; a smaller count with the same seed gives the first of the larger.
-
-    Args:
-        rows: The rows to draw from.
-        count: How many; None, or at least ``len(rows)``, gives all rows in their own order.
-        seed: Keys the generator, so the draw is the same on every machine.
-
-    Returns:
-        The rows in the order in which they were drawn.
-
-    Raises:
-        DataError: If ``count`` is negative.
-
-    """
-    if count is None or count >= len(rows):
-        return tuple(rows)
-    if count < 0:
-        raise DataError(f"Cannot draw {count} rows: the number of rows must be 0 or more.")
-    return tuple(rows[index] for index in _permutation(len(rows), seed)[:count])
 
 
 def hold_out(
@@ -120,13 +100,14 @@ def hold_out(
         found = f"{rows[0].file} has 1 row" if rows else "The data have no rows"
         raise DataError(f"{found}; to hold some out for validation, at least 2 are needed.")
     held_count = min(max(round(len(rows) * validation_fraction), 1), len(rows) - 1)
-    held = set(_permutation(len(rows), seed)[:held_count])
+    held = set(permutation(len(rows), seed)[:held_count])
     train = tuple(row for index, row in enumerate(rows) if index not in held)
     validation = tuple(row for index, row in enumerate(rows) if index in held)
     return train, validation
 
 
-def _permutation(length: int, seed: int) -> list[int]:
+def permutation(length: int, seed: int) -> list[int]:
+    """The numbers below ``length`` in the order that a seed gives, the same on every machine."""
     # Philox takes no negative key; a mask keeps any whole number usable as a seed.
     generator = np.random.Generator(np.random.Philox(key=seed & (2**64 - 1)))
     return [int(index) for index in generator.permutation(length)]

@@ -58,20 +58,16 @@ class AdpLayer(nn.Module, BaseTunerLayer):
         Raises:
             ConfigError: If the bottleneck is not positive.
         """
-        bottleneck, tt_rank, alpha, dropout = config.bottleneck, config.tt_rank, config.alpha, config.dropout
-        if bottleneck is None or tt_rank is None or alpha is None or dropout is None or bottleneck < 1:
+        bottleneck, alpha, dropout = config.bottleneck, config.alpha, config.dropout
+        if bottleneck is None or alpha is None or dropout is None or bottleneck < 1:
             raise ConfigError(f"adp needs a bottleneck of at least 1, found bottleneck={bottleneck}.")
         on_input = any(
             module_name == name or module_name.endswith(f".{name}") for name in config.input_modules or ()
         )
         width = self.in_features if on_input else self.out_features
-        bias = bool(config.adapter_bias)
-        self.loretta_adp_down[adapter_name] = TensorTrainLinear(
-            config.mode_shape(width, bottleneck), tt_rank, bias=bias
-        )
-        self.loretta_adp_up[adapter_name] = TensorTrainLinear(
-            config.mode_shape(bottleneck, width), tt_rank, bias=bias, zero_last=config.init_weights is True
-        )
+        starts_as_identity = config.init_weights is True
+        self.loretta_adp_down[adapter_name] = _projection(config, width, bottleneck)
+        self.loretta_adp_up[adapter_name] = _projection(config, bottleneck, width, zero=starts_as_identity)
         self.loretta_adp_activation[adapter_name] = ACT2FN[config.activation or "relu"]
         drop = nn.Dropout(dropout) if dropout > 0 else nn.Identity()
         # A new module is in training mode, whatever the model around it is in.
@@ -121,3 +117,17 @@ class AdpLayer(nn.Module, BaseTunerLayer):
         """PEFT's way of marking a tuner layer."""
         text: str = super().__repr__()
         return f"loretta_adp.{text}"
+
+
+def _projection(config: LorettaAdpConfig, rows: int, columns: int, *, zero: bool = False) -> nn.Module:
+    """A ``rows x columns`` projection, which maps everything to zero if asked to."""
+    bias = bool(config.adapter_bias)
+    if config.projections == "tt":
+        rank = config.tt_rank
+        assert rank is not None, "the preset fills it"
+        return TensorTrainLinear(config.mode_shape(rows, columns), rank, bias=bias, zero_last=zero)
+    dense = nn.Linear(rows, columns, bias=bias)
+    if zero:
+        for parameter in dense.parameters():
+            nn.init.zeros_(parameter)
+    return dense

@@ -32,11 +32,11 @@ def test_json_is_refused_with_the_way_to_jsonl(write: Callable[..., Path]) -> No
     assert ".jsonl" in caught.value.hint
 
 
-@pytest.mark.parametrize("name", ["a.txt", "a.jsonl.gz", "a"])
+@pytest.mark.parametrize("name", ["a.xlsx", "a.jsonl.gz", "a"])
 def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(
     write: Callable[..., Path], name: str
 ) -> None:
-    with pytest.raises(DataError, match=r"expected \.jsonl, \.csv, \.tsv or \.parquet"):
+    with pytest.raises(DataError, match=r"expected \.jsonl, \.csv, \.tsv, \.parquet or \.txt"):
         read_file(write(name, "text\n"), name)
 
 
@@ -196,7 +196,7 @@ def test_a_missing_split_is_told_with_what_there_is(
     write("train.jsonl", jsonl(2))
     error = split_fault(tmp_path, "test")
     assert error.message == "data/mine has no test file; found train.jsonl."
-    assert error.hint == "Name it test, with the ending .jsonl, .csv, .tsv or .parquet."
+    assert error.hint == "Name it test, with the ending .jsonl, .csv, .tsv, .parquet or .txt."
 
 
 def test_two_files_for_one_split_are_refused(

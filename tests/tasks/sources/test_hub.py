@@ -85,6 +85,12 @@ def test_the_validation_split_has_several_names(monkeypatch: pytest.MonkeyPatch,
     assert [row.file for row in splits.validation] == [f"org/name/{name}"]
 
 
+def test_the_second_validation_split_of_mnli_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = load(monkeypatch, {"train": TWO, "validation_matched": TWO[1:], "validation_mismatched": TWO})
+    assert [row.file for row in splits.validation_mismatched] == ["org/name/validation_mismatched"] * 2
+    assert "2 validation_mismatched rows from org/name/validation_mismatched" in splits.description
+
+
 def test_without_a_validation_split_a_share_of_train_is_held_out_and_test_stays(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -107,8 +113,6 @@ def test_a_data_set_without_train_rows_is_refused(
 @pytest.mark.parametrize(
     "failure",
     [
-        ConnectionError("Couldn't reach 'org/name' on the Hub (OfflineModeIsEnabled)"),
-        datasets.exceptions.DatasetNotFoundError("Dataset 'org/name' doesn't exist on the Hub."),
         ValueError("Config name is missing.\nPlease pick one among: ['a', 'b']\n"),
         RuntimeError("Dataset scripts are no longer supported"),
         KeyError("odd"),
@@ -122,12 +126,20 @@ def test_a_failure_is_one_sentence_that_says_what_was_asked_and_why(
     with pytest.raises(DataError) as caught:
         load(monkeypatch, failure)
     message = caught.value.message
-    assert message.startswith("'org/name' is neither a file nor a folder, and reading it ")
+    assert message.startswith("Cannot read the data set 'org/name' of the hub: ")
     reason = (str(failure) or "TimeoutError").split("\n")[0]
     assert reason.rstrip(".") in message
     assert "\n" not in message
-    assert "hf auth login" in caught.value.hint
+    assert "org/name:config" in caught.value.hint
     assert caught.value.__cause__ is failure
+
+
+def test_without_the_hub_the_hint_tells_of_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DataError) as caught:
+        load(monkeypatch, ConnectionError("Couldn't reach 'org/name' on the Hub"))
+    assert "it is neither a file nor a folder, and it is not in the cache" in caught.value.message
+    assert "Unset HF_HUB_OFFLINE" in caught.value.hint
+    assert ".parquet" in caught.value.hint
 
 
 def test_a_long_reason_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from loretta_cli.errors import DataError
-from loretta_cli.tasks.sources import Row, column_error, sample
+from loretta_cli.tasks.sources import Row, column_error, permutation
 from loretta_cli.tasks.sources.rows import hold_out
 
 ROWS = tuple(Row({"text": str(i)}, "all.jsonl", i + 1) for i in range(20))
@@ -45,38 +45,14 @@ def test_a_row_cannot_be_changed() -> None:
         ROWS[0].number = 5  # type: ignore[misc]
 
 
-def test_a_sample_has_the_count_asked_for_and_no_row_twice() -> None:
-    drawn = texts(sample(ROWS, 7, seed=1))
-    assert len(drawn) == len(set(drawn)) == 7
+def test_the_order_of_a_known_seed_never_changes() -> None:
+    assert permutation(20, seed=0)[:5] == KNOWN_DRAW
+    assert sorted(permutation(20, seed=0)) == list(range(20))
 
 
-def test_a_sample_is_the_same_for_the_same_seed_and_another_for_another() -> None:
-    assert sample(ROWS, 7, seed=1) == sample(ROWS, 7, seed=1)
-    assert sample(ROWS, 7, seed=1) != sample(ROWS, 7, seed=2)
-
-
-def test_a_sample_of_a_known_seed_never_changes() -> None:
-    assert texts(sample(ROWS, 5, seed=0)) == KNOWN_DRAW
-
-
-def test_a_smaller_sample_is_the_start_of_a_larger_one() -> None:
-    assert sample(ROWS, 9, seed=3)[:4] == sample(ROWS, 4, seed=3)
-
-
-@pytest.mark.parametrize("count", [None, 20, 21])
-def test_a_sample_of_everything_keeps_the_order_of_the_file(count: int | None) -> None:
-    assert sample(ROWS, count, seed=4) == ROWS
-
-
-def test_a_sample_may_be_empty_but_not_negative() -> None:
-    assert sample(ROWS, 0, seed=0) == ()
-    with pytest.raises(DataError, match="-1 rows"):
-        sample(ROWS, -1, seed=0)
-
-
-def test_a_negative_seed_is_a_seed() -> None:
-    assert sample(ROWS, 5, seed=-1) == sample(ROWS, 5, seed=-1)
-    assert sample(ROWS, 5, seed=-1) != sample(ROWS, 5, seed=-2)
+def test_seeds_below_zero_are_seeds_like_others() -> None:
+    assert permutation(20, seed=-1) == permutation(20, seed=-1)
+    assert permutation(20, seed=-1) != permutation(20, seed=-2)
 
 
 def test_held_out_rows_and_the_others_make_up_the_file_in_its_order() -> None:

@@ -1,0 +1,148 @@
+"""Scoring answers in free text by the published rules of SQuAD (1.1 and 2.0) and DROP.
+
+Both compare words after normalisation; a row's score is the best over its accepted answers, and a metric is
+the mean of the rows, from 0 to 1. Imports scipy inside a function.
+"""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loretta_cli.tasks import Example
+from loretta_cli.tasks.drop import SEPARATOR
+from loretta_cli.tasks.squad_v2 import NO_ANSWER
+
+ARTICLES = re.compile(r"\b(a|an|the)\b")
+NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+
+
+def normalized(text: str) -> str:
+    """A text in lower case without punctuation, articles and extra white space (SQuAD's rule)."""
+    return " ".join(ARTICLES.sub(" ", text.lower().translate(NO_PUNCTUATION)).split())
+
+
+def exact_match(text: str, references: Sequence[str]) -> float:
+    """Whether a text equals a reference, both normalised."""
+    words = _words(text)
+    return float(any(words == reference for reference in _counted(references)))
+
+
+def token_f1(text: str, references: Sequence[str]) -> float:
+    """The best F1 of a text's words against those of a reference, both normalised.
+
+    Where one of the two says nothing, it is 1 if the other says nothing either, else 0 (SQuAD 2.0).
+    """
+    words = _words(text)
+    return max(_word_f1(words, reference) for reference in _counted(references))
+
+
+def squad_exact_match(examples: Sequence[Example], values: Sequence[Any]) -> float:
+    """SQuAD's share of exact matches."""
+    return _mean(exact_match, examples, values)
+
+
+def squad_f1(examples: Sequence[Example], values: Sequence[Any]) -> float:
+    """SQuAD's mean F1."""
+    return _mean(token_f1, examples, values)
+
+
+def drop_exact_match(examples: Sequence[Example], values: Sequence[Any]) -> float:
+    """DROP's share of answers with the very spans of a reference."""
+    return sum(
+        max(float(_same_spans(_spans(value), _normalized_spans(answer))) for answer in example.answers)
+        for example, value in zip(examples, values, strict=True)
+    ) / len(examples)
+
+
+def drop_f1(examples: Sequence[Example], values: Sequence[Any]) -> float:
+    """DROP's mean F1: spans are aligned one to one, and numbers must agree."""
+    return sum(
+        max(_aligned_f1(_spans(value), _normalized_spans(answer)) for answer in example.answers)
+        for example, value in zip(examples, values, strict=True)
+    ) / len(examples)
+
+
+def _mean(
+    score: Callable[[str, Sequence[str]], float], examples: Sequence[Example], values: Sequence[Any]
+) -> float:
+    """The mean score of texts; an accepted answer of several spans is their texts one after the other."""
+    pairs = zip(examples, values, strict=True)
+    return sum(
+        score(value, [" ".join(spans) for spans in example.answers]) for example, value in pairs
+    ) / len(examples)
+
+
+def _words(text: str) -> list[str]:
+    """The normalised words of an answer; saying that there is no answer is to say nothing."""
+    words = normalized(text).split()
+    return [] if words == [NO_ANSWER] else words
+
+
+def _counted(references: Sequence[str]) -> list[list[str]]:
+    """The words of references; those without words count only where no other has some (SQuAD 2.0)."""
+    words = [_words(reference) for reference in references]
+    return [one for one in words if one] or [[]]
+
+
+def _word_f1(words: Sequence[str], reference: Sequence[str]) -> float:
+    if not words or not reference:
+        return float(words == reference)
+    shared = (Counter(words) & Counter(reference)).total()
+    return 2 * shared / (len(words) + len(reference))
+
+
+def _spans(text: str) -> list[str]:
+    """The normalised spans of a predicted text, which says several with :data:`SEPARATOR` between them."""
+    return _normalized_spans(text.split(SEPARATOR.strip()))
+
+
+def _normalized_spans(spans: Sequence[str]) -> list[str]:
+    return [" ".join(filter(None, map(_drop_word, re.split(" |-", span)))) for span in spans]
+
+
+def _drop_word(word: str) -> str:
+    """A word by DROP's rule: as SQuAD's, but numbers keep their point, and 3 is 3.0."""
+    word = word.lower()
+    number = _number(word)
+    if number is None:
+        word = word.translate(NO_PUNCTUATION)
+        number = _number(word)
+    if number is not None:
+        word = str(number)
+    return " ".join(ARTICLES.sub(" ", word).split())
+
+
+def _number(word: str) -> float | None:
+    try:
+        return float(word)
+    except ValueError:
+        return None
+
+
+def _same_spans(spans: Sequence[str], reference: Sequence[str]) -> bool:
+    return set(spans) == set(reference) and len(spans) == len(reference)
+
+
+def _aligned_f1(spans: Sequence[str], reference: Sequence[str]) -> float:
+    """The mean F1 of the best one-to-one alignment, over the spans of the longer side; two decimals."""
+    from scipy.optimize import linear_sum_assignment
+
+    scores = [[_bag_f1(set(span.split()), set(one.split())) for span in spans] for one in reference]
+    rows, columns = linear_sum_assignment(scores, maximize=True)
+    total: float = sum(scores[row][column] for row, column in zip(rows, columns, strict=True))
+    return round(total / max(len(spans), len(reference)), 2)
+
+
+def _bag_f1(words: set[str], reference: set[str]) -> float:
+    """F1 of two sets of words; 0 where the reference has numbers and the words have none of them."""
+    numbers = {word for word in reference if _number(word) is not None}
+    if numbers and not numbers & words:
+        return 0.0
+    shared = len(words & reference)
+    precision = shared / len(words) if words else 1.0
+    recall = shared / len(reference) if reference else 1.0
+    return 2 * precision * recall / (precision + recall) if precision + recall else 0.0

@@ -1,0 +1,241 @@
+"""From the axes of a grid to its cells: one config each, all checked before the first one runs.
+
+A cell's name says what it is and never depends on the others, so that a grid can grow. Imports config,
+methods, tasks and artifacts; nothing heavy.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loretta_cli.config import Config, find_recipe, load_config, recipe_name
+from loretta_cli.errors import ConfigError
+from loretta_cli.grid.axes import Axes, Faults
+from loretta_cli.methods import check_method
+from loretta_cli.tasks import check_task
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One run of a grid.
+
+    Args:
+        name: Of its folder.
+        config: What is asked for.
+        recipe: Name of its recipe, or an empty string.
+        varied: The settings that the grid file varies, with this cell's values.
+    """
+
+    name: str
+    config: Config
+    recipe: str
+    varied: Mapping[str, object]
+
+    @property
+    def model(self) -> str:
+        """The base model, as it was asked for."""
+        return self.config.model.name or ""
+
+    @property
+    def method(self) -> str:
+        """The method."""
+        return self.config.adapter.method
+
+    @property
+    def task(self) -> str:
+        """The task."""
+        return self.config.task.name or ""
+
+    @property
+    def seed(self) -> int:
+        """The seed of the run."""
+        return self.config.training.seed
+
+    @property
+    def said(self) -> dict[str, str]:
+        """The settings that set it apart from others of its model, method, task and seed, as text."""
+        config = self.config
+        values: dict[str, object] = dict(config.adapter.given)
+        if config.data.shots is not None:
+            values["shots"] = config.data.shots
+        values |= {key.rpartition(".")[2]: value for key, value in self.varied.items()}
+        return {name: value_text(value) for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RowKey:
+    """What the cells of one row of the table share.
+
+    Args:
+        model: The base model.
+        method: The method.
+        said: :attr:`Cell.said`, sorted.
+        recipe: Name of the recipe, where it takes that to tell two rows apart.
+    """
+
+    model: str
+    method: str
+    said: tuple[tuple[str, str], ...]
+    recipe: str = ""
+
+
+def make_cells(
+    axes: Axes, faults: Faults, *, data: str | None, overrides: Sequence[str], trust_remote_code: bool = False
+) -> tuple[Cell, ...]:
+    """Every cell of a grid, the first seed's first, those of a task together.
+
+    Args:
+        axes: What varies.
+        faults: Takes what is wrong; all of it is raised together.
+        data: The value of ``--data``; a sub-folder with a task's name is that task's.
+        overrides: The values of ``--set``.
+        trust_remote_code: The flag.
+
+    Raises:
+        ConfigError: If anything is wrong with the grid or with a cell.
+    """
+    for name in axes.methods:
+        with faults.noted():
+            check_method(name)
+    for name in axes.tasks:
+        with faults.noted():
+            check_task(name)
+    combinations = [
+        dict(zip(axes.settings, values, strict=True)) for values in itertools.product(*axes.settings.values())
+    ]
+    cells: list[Cell] = []
+    for seed, task, recipe, model, method, varied in itertools.product(
+        axes.seeds or (None,),
+        axes.tasks or (None,),
+        axes.recipes or (None,),
+        axes.models or (None,),
+        axes.methods or (None,),
+        combinations,
+    ):
+        flags: dict[str, object] = {
+            "model.name": model and absolute(model),
+            "adapter.method": method,
+            "task.name": task,
+            "training.seed": seed,
+            "data.source": data and absolute(data),
+            "model.trust_remote_code": trust_remote_code or None,
+        }
+        with faults.noted():
+            path = find_recipe(recipe) if recipe is not None else None
+            config = load_config(path, flags, overrides, grid=varied).config
+            config = _checked(config, recipe, named=method is not None)
+            config = _with_data_of_the_task(config) if data is not None else config
+            # A recipe says all that no flag says.
+            told = {config.task.name: task, config.adapter.method: method, config.model.name: model}
+            named = [
+                short_model(name or "") for name, flag in told.items() if flag is not None or path is None
+            ]
+            shown = recipe_name(path) if path is not None else ""
+            own = [path.stem if shown == str(path) else shown] if path is not None else []
+            settings = [f"{key.rpartition('.')[2]}={value_text(value)}" for key, value in varied.items()]
+            parts = [*own, *named, *settings, f"seed{config.training.seed}"]
+            cells.append(Cell("-".join(map(file_name, parts)), config, shown, varied))
+    for name, count in Counter(cell.name for cell in cells).items():
+        if count > 1:
+            faults.add(
+                f"{count} cells of the grid have the one name {name}.",
+                "--set fixes what the grid varies, or two folders of models or recipes have one name.",
+            )
+    faults.raise_if_any()
+    if any(cell.config.output.dir is not None for cell in cells):
+        raise ConfigError(
+            "output.dir is set, but the cells of a grid have their folders below --output.",
+            hint="Remove it from the recipe or from --set.",
+        )
+    return tuple(cells)
+
+
+def rows_of(cells: Sequence[Cell]) -> dict[RowKey, list[Cell]]:
+    """The cells of each row of the table, in the order in which the rows are first met."""
+    named = [(RowKey(cell.model, cell.method, tuple(sorted(cell.said.items()))), cell) for cell in cells]
+    places = Counter((key, cell.task, cell.seed) for key, cell in named)
+    clash = any(count > 1 for count in places.values())
+    rows: dict[RowKey, list[Cell]] = defaultdict(list)
+    for key, cell in named:
+        rows[RowKey(key.model, key.method, key.said, cell.recipe if clash else "")].append(cell)
+    return dict(rows)
+
+
+def row_labels(keys: Sequence[RowKey]) -> dict[RowKey, str]:
+    """What each row is called: its method, and whatever sets it apart from other rows."""
+    several_models = len({key.model for key in keys}) > 1
+    labels = {}
+    for key in keys:
+        alike = [other for other in keys if (other.model, other.method) == (key.model, key.method)]
+        parts = [key.method, *([short_model(key.model)] if several_models else [])]
+        parts += [
+            f"{name}={text}"
+            for name, text in key.said
+            if any((name, text) not in other.said for other in alike)
+        ]
+        if len({other.recipe for other in alike}) > 1:
+            parts.append(key.recipe)
+        labels[key] = ", ".join(parts)
+    return labels
+
+
+def value_text(value: object) -> str:
+    """A setting's value in few characters: true, 0.001, 4+8, 8x8x12x8x8."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}"
+    if isinstance(value, Mapping):
+        shapes = ("x".join(map(str, modes)) for modes in value.values())
+        return "+".join(dict.fromkeys(shapes))
+    return "+".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def file_name(text: str) -> str:
+    """A text as part of a file's name."""
+    return "".join(letter if letter.isalnum() or letter in "._+=" else "-" for letter in text).lower()
+
+
+def short_model(name: str) -> str:
+    """The last part of a model's name or path."""
+    return name.rstrip("/").rpartition("/")[2].removeprefix("bundled:")
+
+
+def absolute(value: str) -> str:
+    """A path that exists as it is reached from anywhere; other names as they are."""
+    path = Path(value).expanduser()
+    return str(path.resolve()) if not value.startswith("bundled:") and path.exists() else value
+
+
+def _checked(config: Config, recipe: str | None, *, named: bool) -> Config:
+    """The config, if it names a known method, a known task and a model.
+
+    Raises:
+        ConfigError: If it does not.
+    """
+    if not named:
+        check_method(config.adapter.method)
+    if config.task.names is not None:
+        raise ConfigError(
+            f"The recipe {recipe} trains on several tasks one after the other, and a cell on one.",
+            hint="Train it by itself: loretta train.",
+        )
+    missing = [name for name in ("model", "task") if getattr(config, name).name is None]
+    if missing:
+        owner = f"The recipe {recipe} has" if recipe else "The grid has"
+        flags = " and ".join(f"--{name} NAME" for name in missing)
+        raise ConfigError(f"{owner} no {' and no '.join(missing)}.", hint=f"Add {flags}.")
+    check_task(config.task.name or "")
+    return config
+
+
+def _with_data_of_the_task(config: Config) -> Config:
+    """The config with ``data.source`` at the task's own sub-folder, if there is one."""
+    own = Path(config.data.source or "") / (config.task.name or "")
+    update: dict[str, Any] = {"source": str(own)} if own.is_dir() else {}
+    return config.model_copy(update={"data": config.data.model_copy(update=update)})

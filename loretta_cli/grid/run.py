@@ -1,0 +1,116 @@
+"""Running the cells of a grid one after the other; one that fails is noted, and the rest goes on."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Sequence
+
+import torch
+
+from loretta_cli.grid.cells import Cell
+from loretta_cli.grid.folder import GridFolder
+from loretta_cli.grid.scores import Comparison, compare
+from loretta_cli.grid.tables import write_comparison
+from loretta_cli.report import Reporter, SilentReporter
+from loretta_cli.training.finishing import TrainReport
+from loretta_cli.training.run import train
+
+
+class CellReporter(SilentReporter):
+    """Passes on the progress and the warnings of one run among many, nothing else.
+
+    Args:
+        outer: Where to.
+        cell: Name of the cell, said before a warning.
+    """
+
+    def __init__(self, outer: Reporter, cell: str) -> None:
+        self._outer = outer
+        self._cell = cell
+
+    def warn(self, message: str) -> None:
+        """Pass it on with the cell's name."""
+        self._outer.warn(f"{self._cell}: {message}")
+
+    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+        """Pass it on."""
+        self._outer.training_started(total_steps, first_step)
+
+    def progress(self, step: int) -> None:
+        """Pass it on."""
+        self._outer.progress(step)
+
+    def training_ended(self) -> None:
+        """Pass it on."""
+        self._outer.training_ended()
+
+
+def run_grid(
+    folder: GridFolder, cells: Sequence[Cell], reporter: Reporter, *, retry_failed: bool = False
+) -> Comparison:
+    """Train every cell that is not finished, and write the comparison after each.
+
+    Cells with other settings are trained anew; whether they may be, :meth:`GridFolder.check` has said.
+
+    Args:
+        folder: Where to.
+        cells: All cells of the grid.
+        reporter: Hears of everything.
+        retry_failed: Try cells again that have failed before.
+
+    Raises:
+        OutputError: If the folder cannot be written.
+    """
+    done = {"finished"} if retry_failed else {"finished", "failed"}
+    open_cells = [cell for cell in cells if folder.state(cell) not in done]
+    if skipped := len(cells) - len(open_cells):
+        reporter.note(f"{skipped} of {len(cells)} cells were done before")
+    started = time.monotonic()
+    for number, cell in enumerate(open_cells):
+        place = f"cell {skipped + number + 1} of {len(cells)}: {cell.name}"
+        reporter.note(place + _time(started, number, len(open_cells)))
+        try:
+            report = _run_cell(folder, cell, CellReporter(reporter, cell.name))
+        except Exception as error:
+            reporter.training_ended()
+            reporter.warn(f"{cell.name} failed: {folder.fail(cell, error)}")
+        else:
+            score = report.metrics[report.main_metric]
+            reporter.note(f"{cell.name}: {report.main_metric} {score:.4f}, {report.seconds:.1f} s")
+        _release_memory()
+        write_comparison(folder, compare(folder, cells))
+    comparison = compare(folder, cells)
+    if not open_cells:
+        write_comparison(folder, comparison)
+    return comparison
+
+
+def _run_cell(folder: GridFolder, cell: Cell, reporter: Reporter) -> TrainReport:
+    """Start or resume one run."""
+    folder.start(cell)
+    run = folder.run(cell)
+    is_begun = run.config_file.is_file()
+    return train(run.read_config() if is_begun else cell.config, run.path, reporter, resume=is_begun)
+
+
+def _release_memory() -> None:
+    """Give back what the last model held; its parts refer to each other, so that nothing else would."""
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+
+
+def _time(started: float, done: int, total: int) -> str:
+    """``, 2 min gone, about 5 min left``; nothing before the first cell is done."""
+    if not done:
+        return ""
+    gone = time.monotonic() - started
+    return f", {_span(gone)} gone, about {_span(gone / done * (total - done))} left"
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,248 @@
+"""From finished runs to the numbers of a comparison: each run's, means over seeds, the paper's beside them.
+
+Over-fitting (LoRETTA, Figure 4) is an evaluation loss that ends far above the training loss, or jumps from
+one evaluation to the next.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from loretta_cli.artifacts.metrics_log import MetricsLog
+from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.errors import LorettaError, RunError
+from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
+from loretta_cli.grid.cells import Cell, RowKey, row_labels, rows_of
+from loretta_cli.grid.folder import GridFolder, State
+from loretta_cli.measure.published_scores import PublishedScore, published_scores
+from loretta_cli.models.bundled import find_architecture
+from loretta_cli.report.figure_parts import Series, series_of
+
+MEASURES = (
+    *("trainable_parameters", "storage_bytes", "seconds", "best_step"),
+    *("train_loss", "loss_at_best_step", "last_loss", "loss_gap", "loss_variance"),
+)
+"""What is told of a run beside its score. ``train_loss`` is the last one logged, the others are of the
+rows that choose the checkpoint; ``loss_gap`` is ``last_loss`` less ``train_loss``, ``loss_variance`` the
+sample variance over all evaluations."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """The numbers of one finished run.
+
+    Args:
+        metric: Name of the task's main metric.
+        metrics: All metrics of the reported rows.
+        measures: Those of :data:`MEASURES`; None where there is no such number.
+        train: The training loss over the steps.
+        evaluated: The loss of the rows that choose the checkpoint, over the steps.
+    """
+
+    metric: str
+    metrics: Mapping[str, float]
+    measures: Mapping[str, float | None]
+    train: Series
+    evaluated: Series
+
+
+@dataclass(frozen=True, slots=True)
+class CellState:
+    """A cell and what has become of it.
+
+    Args:
+        cell: The cell.
+        state: How far it is.
+        reason: Why it failed, or an empty string.
+        result: Of a finished one.
+    """
+
+    cell: Cell
+    state: State
+    reason: str = ""
+    result: RunResult | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskScore:
+    """One row of the table on one task.
+
+    Args:
+        metric: Name of the metric.
+        scores: One of each finished seed.
+        measures: Means over these seeds of :data:`MEASURES`.
+        published: The paper's number.
+        results: The runs.
+    """
+
+    metric: str
+    scores: tuple[float, ...]
+    measures: Mapping[str, float | None]
+    published: PublishedScore | None
+    results: tuple[RunResult, ...]
+
+    @property
+    def mean(self) -> float:
+        """Over the seeds."""
+        return statistics.fmean(self.scores)
+
+    @property
+    def deviation(self) -> float | None:
+        """The sample standard deviation over the seeds; None for one seed."""
+        return statistics.stdev(self.scores) if len(self.scores) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table.
+
+    Args:
+        label: What it is called.
+        key: What its cells share.
+        tasks: Task to score, for those with a finished run.
+    """
+
+    label: str
+    key: RowKey
+    tasks: Mapping[str, TaskScore]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Everything that a grid has to say so far.
+
+    Args:
+        cells: Every cell.
+        tasks: Names of the tasks, in the order of the grid.
+        rows: Every row, those without a finished run too.
+    """
+
+    cells: tuple[CellState, ...]
+    tasks: tuple[str, ...]
+    rows: tuple[Row, ...]
+
+    @property
+    def failed(self) -> tuple[CellState, ...]:
+        """The cells that failed."""
+        return tuple(cell for cell in self.cells if cell.state == "failed")
+
+    @property
+    def finished(self) -> tuple[CellState, ...]:
+        """The cells that are finished."""
+        return tuple(cell for cell in self.cells if cell.state == "finished")
+
+    def mean_over_tasks(self, row: Row) -> float | None:
+        """The mean of a row's scores.
+
+        None for one task, where a task is missing, which would make the mean another thing, and where a lower
+        score is the better one.
+        """
+        scores = [row.tasks[task] for task in self.tasks if task in row.tasks]
+        if len(self.tasks) < 2 or len(scores) < len(self.tasks):
+            return None
+        if any(score.metric in LOWER_IS_BETTER for score in scores):
+            return None
+        return statistics.fmean(score.mean for score in scores)
+
+
+def compare(folder: GridFolder, cells: Sequence[Cell]) -> Comparison:
+    """Read what the cells of a grid have come to."""
+    states = {cell.name: _state_of(folder, cell) for cell in cells}
+    grouped = rows_of(cells)
+    labels = row_labels(list(grouped))
+    rows = []
+    for key, members in grouped.items():
+        by_task: dict[str, list[RunResult]] = defaultdict(list)
+        for cell in members:
+            if (result := states[cell.name].result) is not None:
+                by_task[cell.task].append(result)
+        scores = {task: _task_score(key, task, results) for task, results in by_task.items()}
+        rows.append(Row(labels[key], key, scores))
+    return Comparison(tuple(states.values()), tuple(dict.fromkeys(cell.task for cell in cells)), tuple(rows))
+
+
+def read_result(run: RunFolder) -> RunResult:
+    """The numbers of a finished run.
+
+    Raises:
+        RunError: If a file of it is missing or broken.
+    """
+    report = run.read_report()
+    records = MetricsLog(run.metrics_file).read()
+    weights = run.adapter / "adapter_model.safetensors"
+    try:
+        metrics, metric, best_step = report["metrics"], report["main_metric"], report["best_step"]
+        train = series_of(records, "train", "loss")
+        evaluated = series_of(records, report["selection"]["split"], "loss")
+        losses = dict(zip(evaluated.steps, evaluated.values, strict=True))
+        train_loss = train.values[-1] if train else None
+        last = evaluated.values[-1] if evaluated else None
+        measures = {
+            "trainable_parameters": report["trainable_parameters"],
+            "storage_bytes": weights.stat().st_size if weights.is_file() else None,
+            "seconds": report["seconds"],
+            "best_step": best_step,
+            "train_loss": train_loss,
+            "loss_at_best_step": losses.get(best_step),
+            "last_loss": last,
+            "loss_gap": None if last is None or train_loss is None else last - train_loss,
+            "loss_variance": statistics.variance(evaluated.values) if len(evaluated.values) > 1 else None,
+        }
+        float(metrics[metric])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise RunError(f"The run {run.path} is damaged: {type(error).__name__} {error}.") from error
+    return RunResult(metric, metrics, measures, train, evaluated)
+
+
+def published_for(key: RowKey, task: str) -> PublishedScore | None:
+    """The printed number of the settings that are nearest to a row's: none of its own that the row has not.
+
+    Args:
+        key: The row.
+        task: The task.
+    """
+    said = {f"{name}={text}" for name, text in key.said}
+    known = find_architecture(key.model)
+    gradient = dict(key.said).get("gradient", "backprop")
+    wanted = (known[0] if known else key.model, key.method, task, gradient)
+    fitting = [
+        (len(settings), cell)
+        for cell in published_scores()
+        if (cell.model, cell.method, cell.task, cell.gradient) == wanted
+        and said.issuperset(settings := [part for part in cell.setting.split(", ") if part])
+    ]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+
+
+def _state_of(folder: GridFolder, cell: Cell) -> CellState:
+    state = folder.state(cell)
+    if state == "failed":
+        return CellState(cell, state, folder.failure(cell))
+    if state != "finished":
+        return CellState(cell, state)
+    try:
+        return CellState(cell, state, result=read_result(folder.run(cell)))
+    except LorettaError as error:
+        return CellState(cell, "failed", error.message)
+
+
+def _task_score(key: RowKey, task: str, results: Sequence[RunResult]) -> TaskScore:
+    metric = results[0].metric
+    return TaskScore(
+        metric,
+        tuple(result.metrics[metric] for result in results),
+        {name: _mean(result.measures[name] for result in results) for name in MEASURES},
+        published_for(key, task),
+        tuple(results),
+    )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Of the values that are there; None if there are none."""
+    known = [value for value in values if value is not None and math.isfinite(value)]
+    # Counts stay whole numbers: statistics.mean keeps an int where the mean is one.
+    return statistics.mean(known) if known else None

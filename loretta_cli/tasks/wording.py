@@ -1,0 +1,201 @@
+"""The user's own words for a task: its prompt, its text with a gap, its options, its stops.
+
+They come from the recipe (``task.prompt`` and its neighbours) and replace those of a task, built in or made
+from the user's own columns. Each is refused where nothing reads it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+
+from loretta_cli.config import TaskSettings
+from loretta_cli.errors import ConfigError
+from loretta_cli.models.families import Form
+from loretta_cli.tasks.base import MASK, Example, Generation, MaskedPrompt, Prompt, Task
+from loretta_cli.tasks.cells import Cells
+from loretta_cli.tasks.templates import Template
+
+READ_BY: dict[str, tuple[Form, ...]] = {
+    "prompt": ("prompt", "generation"),
+    "masked_prompt": ("masked",),
+    "options": ("prompt", "masked"),
+    "stop": ("generation",),
+    "max_new_tokens": ("generation",),
+}
+"""The settings of ``task`` that only some forms read."""
+
+GAP = "mask"
+"""What stands for the gap in ``task.masked_prompt``, in braces like a column."""
+
+
+def templates(settings: TaskSettings) -> tuple[Template, ...]:
+    """The templates that are given.
+
+    Raises:
+        ConfigError: If one is wrong in itself.
+    """
+    given = (("task.prompt", settings.prompt), ("task.masked_prompt", settings.masked_prompt))
+    return tuple(Template.parse(key, text) for key, text in given if text is not None)
+
+
+def named_columns(settings: TaskSettings) -> tuple[str, ...]:
+    """The columns that the given templates name."""
+    named = [column for template in templates(settings) for column in template.columns]
+    return tuple(dict.fromkeys(column for column in named if column != GAP))
+
+
+def reworded(task: Task, settings: TaskSettings, columns: Collection[str]) -> Task:
+    """A task with the user's words in place of its own.
+
+    Args:
+        task: The task.
+        settings: The task section of the config.
+        columns: What templates may name.
+
+    Raises:
+        ConfigError: If the task has no place for what is given, a template names a column that there is not,
+            or the options are not as many as the labels.
+    """
+    words = [name for name in READ_BY if getattr(settings, name) is not None]
+    if not words:
+        return task
+    for name in words:
+        if not set(READ_BY[name]) & set(task.forms):
+            raise _unread(f"task.{name}", task)
+    given = {template.key: template for template in templates(settings)}
+    _check_options(task, settings.options)
+    prompt, masked = given.get("task.prompt"), given.get("task.masked_prompt")
+    return dataclasses.replace(
+        task,
+        prompt=task.prompt and _prompt(task.prompt, prompt, settings.options, columns),
+        masked=task.masked and _masked(task.masked, masked, settings.options, columns),
+        generation=task.generation and _generation(task, task.generation, prompt, settings, columns),
+    )
+
+
+def check_read(settings: TaskSettings, form: Form) -> None:
+    """Refuse words that the form of a run does not read.
+
+    Raises:
+        ConfigError: Naming the forms that read them.
+    """
+    for name, forms in READ_BY.items():
+        if getattr(settings, name) is not None and form not in forms:
+            raise ConfigError(
+                f"task.{name} is set, but this run's form is {form}, which does not read it.",
+                hint=f"Remove it, or choose a model for task.form={' or '.join(forms)}.",
+            )
+
+
+def reading_more(task: Task, columns: Sequence[str]) -> Task:
+    """A task on the user's own columns that reads those, too, that only a template names."""
+
+    def read(cells: Cells) -> Example:
+        example = task.read(cells)
+        more = {column: cells.written(column) for column in columns if column not in example.texts}
+        return dataclasses.replace(example, texts={**example.texts, **more})
+
+    return dataclasses.replace(task, read=read) if columns else task
+
+
+def _unread(key: str, task: Task) -> ConfigError:
+    """The error for a setting that a task does not read, for the caller to raise."""
+    return ConfigError(f"{key} is set, but the task {task.name} does not read it.", hint="Remove it.")
+
+
+def _check_options(task: Task, options: Sequence[str] | None) -> None:
+    if options is None:
+        return
+    if task.kind == "choice":
+        raise _unread("task.options", task)
+    expected = task.labels or tuple(f"{value:g}" for value in task.values)
+    if len(options) != len(expected):
+        raise ConfigError(
+            f"task.options has {len(options)} texts, but the task {task.name} has {len(expected)} labels: "
+            f"{', '.join(expected)}.",
+            hint="Give one text for each label, in this order.",
+        )
+
+
+def _prompt(
+    prompt: Prompt, template: Template | None, options: Sequence[str] | None, columns: Collection[str]
+) -> Prompt:
+    texts = tuple(options) if options is not None else prompt.options
+    if template is None:
+        spaced = not prompt.options or prompt.options[0][0].isspace()
+        return prompt if options is None else dataclasses.replace(prompt, options=_behind(texts, spaced))
+    template.check(columns)
+    return dataclasses.replace(
+        prompt,
+        render=template.render,
+        options=_behind(texts, spaced=not template.ends_with_space),
+        cut=_cut(prompt.cut, template),
+    )
+
+
+def _masked(
+    masked: MaskedPrompt, template: Template | None, options: Sequence[str] | None, columns: Collection[str]
+) -> MaskedPrompt:
+    words = tuple(options) if options is not None else masked.words
+    if template is None:
+        return dataclasses.replace(masked, words=_behind(words, spaced=masked.words[0][0].isspace()))
+    pieces = list(template.pieces)
+    if pieces.count((GAP, True)) != 1:
+        raise ConfigError(
+            f"task.masked_prompt has {pieces.count((GAP, True))} gaps, expected one.",
+            hint=f"Put {MASK} where the label word goes.",
+        )
+    place = pieces.index((GAP, True))
+    dataclasses.replace(template, pieces=(*pieces[:place], *pieces[place + 1 :])).check(columns)
+    before, is_column = pieces[place - 1] if place else ("", False)
+    spaced = not is_column and before.endswith(" ")
+    if spaced:
+        # The word brings this space along, as those of the built-in tasks do.
+        pieces[place - 1] = (before[:-1], False)
+    fitted = dataclasses.replace(template, pieces=tuple(pieces))
+    return MaskedPrompt(
+        render=lambda texts: fitted.render({**texts, GAP: MASK}),
+        words=_behind(words, spaced=spaced),
+        cut=_cut(masked.cut, template),
+    )
+
+
+def _generation(
+    task: Task,
+    generation: Generation,
+    template: Template | None,
+    settings: TaskSettings,
+    columns: Collection[str],
+) -> Generation:
+    for name in ("prompt", "stop"):
+        if generation.is_chat and getattr(settings, name) is not None:
+            raise ConfigError(
+                f"task.{name} is set, but the rows are chat messages, which the model's chat template joins.",
+                hint="Remove it, or name the columns of a prompt and a completion in data.columns.",
+            )
+    if template is not None:
+        template.check(columns)
+        answer, space = generation.answer, "" if template.ends_with_space else " "
+        generation = dataclasses.replace(
+            generation,
+            render=template.render,
+            cut=_cut(generation.cut, template),
+            answer=lambda spans: space + answer(spans).lstrip(),
+        )
+    return dataclasses.replace(
+        generation,
+        stop=generation.stop if settings.stop is None else tuple(settings.stop),
+        max_new_tokens=settings.max_new_tokens or generation.max_new_tokens,
+    )
+
+
+def _behind(texts: Sequence[str], spaced: bool) -> tuple[str, ...]:
+    """Options or words behind a prompt: after one space, or after none."""
+    return tuple(f" {text.strip()}" if spaced else text.strip() for text in texts)
+
+
+def _cut(usual: str, template: Template) -> str:
+    """The column that is shortened: the usual one where the template names it, else its first."""
+    columns = [column for column in template.columns if column != GAP]
+    return usual if usual in columns or not columns else columns[0]

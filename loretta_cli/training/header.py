@@ -1,0 +1,40 @@
+"""What a run shows before it begins."""
+
+from __future__ import annotations
+
+from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.planning.plan import AdaptedModel, Plan
+from loretta_cli.presets import preset_for
+from loretta_cli.processes import processes
+
+
+def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
+    """What the header of a run shows."""
+    training, adapter, count = adapted.config.training, adapted.config.adapter, adapted.count
+    parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
+    share = ""
+    if (count_of := processes().count) > 1:
+        share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
+    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    length = "1 epoch" if length == "1 epochs" else length
+    preset = ""
+    if adapter.method in ("adp", "rep"):
+        chosen = preset_for(
+            "adp" if adapter.method == "adp" else "rep",
+            plan.config.adapter.preset,
+            plan.model_config.to_dict(),
+        )
+        preset = f", TT rank {adapter.tt_rank}, preset {chosen.name} ({chosen.reason})"
+    sizes = {"bottleneck": adapter.bottleneck, "virtual tokens": adapter.virtual_tokens}
+    size = "".join(f", {name} {value}" for name, value in sizes.items() if value)
+    quantized = f", {plan.config.model.quantization}" if plan.config.model.quantization else ""
+    return {
+        "model": f"{adapted.config.model.name} ({plan.form.name}{quantized})",
+        "data": f"{len(plan.data.train):,} train, {len(plan.data.selection):,} selection, "
+        f"{len(plan.data.validation):,} validation rows (protocol {plan.config.data.protocol})",
+        "adapter": f"{adapter.method}{size}{preset}",
+        "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
+        "training": f"{length}, batch {training.batch_size}{share}, "
+        f"learning rate {training.learning_rate:g}, seed {training.seed}",
+        "run": str(run.path),
+    }

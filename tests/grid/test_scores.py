@@ -1,0 +1,120 @@
+"""Numbers of a comparison, against numbers by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loretta_cli.errors import RunError
+from loretta_cli.grid.axes import Axes
+from loretta_cli.grid.cells import rows_of
+from loretta_cli.grid.folder import GridFolder
+from loretta_cli.grid.scores import compare, published_for, read_result
+from tests.grid.fake_runs import cells_of, finish
+
+SEEDS = Axes(methods=("rep",), tasks=("sst2",), seeds=(0, 1, 2))
+TWO_TASKS = Axes(methods=("rep", "lora"), tasks=("sst2", "trec"))
+
+
+def test_mean_and_deviation_are_over_the_finished_seeds(tmp_path: Path) -> None:
+    folder, cells = GridFolder(tmp_path), cells_of(SEEDS)
+    finish(folder, cells[0], 0.80)
+    (one,) = compare(folder, cells).rows
+    finish(folder, cells[2], 0.90)
+    (two,) = compare(folder, cells).rows
+
+    assert (one.tasks["sst2"].mean, one.tasks["sst2"].deviation) == (0.80, None)
+    score = two.tasks["sst2"]
+    assert score.scores == (0.80, 0.90)
+    assert score.mean == pytest.approx(0.85)
+    # Sample deviation: sqrt((0.05² + 0.05²) / 1).
+    assert score.deviation == pytest.approx(0.0707106781)
+
+
+def test_losses_of_a_run_by_hand(tmp_path: Path) -> None:
+    folder, (cell, *_) = GridFolder(tmp_path), cells_of(SEEDS)
+    finish(folder, cell, 0.8, evaluated=((1, 0.6), (2, 0.5), (3, 0.9)))
+
+    measures = read_result(folder.run(cell)).measures
+
+    assert measures["best_step"] == 2
+    assert measures["train_loss"] == 0.4
+    assert (measures["loss_at_best_step"], measures["last_loss"]) == (0.5, 0.9)
+    assert measures["loss_gap"] == pytest.approx(0.5)
+    # Mean 2/3; squares 1/225, 1/36, 49/900; their sum over 2.
+    assert measures["loss_variance"] == pytest.approx((1 / 225 + 1 / 36 + 49 / 900) / 2)
+    assert measures["storage_bytes"] == 4096
+
+
+def test_a_single_evaluation_has_no_variance_and_a_run_without_losses_no_gap(tmp_path: Path) -> None:
+    folder, (first, second, _) = GridFolder(tmp_path), cells_of(SEEDS)
+    finish(folder, first, 0.8, evaluated=((2, 0.5),))
+    finish(folder, second, 0.8, evaluated=())
+
+    assert read_result(folder.run(first)).measures["loss_variance"] is None
+    measures = read_result(folder.run(second)).measures
+    assert (measures["last_loss"], measures["loss_gap"], measures["loss_at_best_step"]) == (None,) * 3
+    (row,) = compare(folder, cells_of(SEEDS)).rows
+    assert row.tasks["sst2"].measures["loss_gap"] == pytest.approx(0.1)
+
+
+def test_a_mean_over_tasks_needs_all_of_them(tmp_path: Path) -> None:
+    folder, cells = GridFolder(tmp_path), cells_of(TWO_TASKS)
+    for cell in cells[:3]:
+        finish(folder, cell, {"sst2": 0.9, "trec": 0.6}[cell.task])
+    comparison = compare(folder, cells)
+
+    assert [row.label for row in comparison.rows] == ["rep", "lora"]
+    assert comparison.mean_over_tasks(comparison.rows[0]) == pytest.approx(0.75)
+    assert comparison.mean_over_tasks(comparison.rows[1]) is None
+
+
+def test_perplexities_have_no_mean_over_tasks(tmp_path: Path) -> None:
+    folder, cells = GridFolder(tmp_path), cells_of(TWO_TASKS)
+    for cell in cells:
+        finish(folder, cell, 12.0, metric="perplexity")
+    comparison = compare(folder, cells)
+
+    assert comparison.mean_over_tasks(comparison.rows[0]) is None
+
+
+def test_a_damaged_run_counts_as_failed_and_the_others_stand(tmp_path: Path) -> None:
+    folder, cells = GridFolder(tmp_path), cells_of(SEEDS)
+    for cell in cells[:2]:
+        finish(folder, cell, 0.8)
+    folder.run(cells[0]).report_file.write_text('{"metrics": {}}', encoding="utf-8")
+    comparison = compare(folder, cells)
+
+    with pytest.raises(RunError, match="damaged"):
+        read_result(folder.run(cells[0]))
+    assert [cell.state for cell in comparison.cells] == ["failed", "finished", "waiting"]
+    assert comparison.rows[0].tasks["sst2"].scores == (0.8,)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "score", "table"),
+    [
+        ("table1-deberta-sst2-lora", 94.95, "LoRETTA Table 1"),
+        ("table1-deberta-sst2-lora-r4", 94.49, "LoRETTA Table 1"),
+        ("table6-sst2-adp-rank10", 94.84, "LoRETTA Table 6"),
+        ("table7-mrpc-adp-64x12x64", 93.05, "LoRETTA Table 7"),
+        ("table11-mrpc-adp-tt-norms", 92.53, "LoRETTA Table 11"),
+        ("table2-boolq-adp", 87.0, "LoRETTA Table 2"),
+    ],
+)
+def test_the_papers_number_is_that_of_the_rows_settings(recipe: str, score: float, table: str) -> None:
+    (cell,) = cells_of(Axes(recipes=(f"paper/{recipe}",)))
+    (key,) = rows_of((cell,))
+
+    published = published_for(key, cell.task)
+
+    assert published is not None
+    assert (published.score, published.table) == (score, table)
+
+
+def test_a_model_that_no_paper_has_gets_no_number() -> None:
+    cells = cells_of(SEEDS)
+    (key,) = rows_of(cells)
+
+    assert published_for(key, "sst2") is None

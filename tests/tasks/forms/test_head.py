@@ -1,0 +1,108 @@
+"""The classification form: texts and pairs as the tokenizer joins them, options one by one, and logits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from loretta_cli.errors import DataError
+from loretta_cli.tasks import TASKS, Example
+from loretta_cli.tasks.forms.head import HeadForm
+from tests.tiny_folders import POSITIONS, encoder_decoder_tokenizer, encoder_tokenizer
+from tests.tiny_models import labelled_batch, tiny_model
+
+BOOLQ = TASKS.get("boolq")
+SST2 = TASKS.get("sst2")
+
+
+@pytest.fixture(scope="module")
+def encoder() -> Any:
+    return encoder_tokenizer()
+
+
+def review(text: str, label: int = 0) -> Example:
+    return Example({"sentence": text}, label)
+
+
+def question(passage: str, text: str = "is the sun warm") -> Example:
+    return Example({"question": text, "passage": passage}, 1)
+
+
+def test_a_text_is_encoded_as_the_tokenizer_does(encoder: Any) -> None:
+    encoded = HeadForm(SST2, encoder, POSITIONS).encode([review("a great film!", 1)])
+    assert encoded.shortened == 0
+    assert encoded.rows[0] == {**encoder("a great film!"), "labels": 1}
+
+
+def test_a_pair_is_encoded_as_the_tokenizer_joins_it(encoder: Any) -> None:
+    (row,) = HeadForm(BOOLQ, encoder, POSITIONS).encode([question("the sun is warm")]).rows
+    assert encoder.decode(row["input_ids"]) == "[CLS] is the sun warm [SEP] the sun is warm [SEP]"
+
+
+def test_a_long_text_is_cut_and_counted(encoder: Any) -> None:
+    examples = [review("great " * 30), review("bad " * 8), review("bad " * 9)]
+    encoded = HeadForm(SST2, encoder, 10).encode(examples)
+    assert encoded.shortened == 2
+    assert [len(row["input_ids"]) for row in encoded.rows] == [10, 10, 10]
+    assert encoder.decode(encoded.rows[0]["input_ids"]) == "[CLS] " + "great " * 8 + "[SEP]"
+
+
+def test_the_longer_text_of_a_pair_is_cut(encoder: Any) -> None:
+    (row,) = HeadForm(BOOLQ, encoder, 20).encode([question("water " * 60)]).rows
+    assert encoder.decode(row["input_ids"]) == "[CLS] is the sun warm [SEP] " + "water " * 13 + "[SEP]"
+
+
+def test_classification_rows_are_padded_to_the_longest_of_the_batch(encoder: Any) -> None:
+    rows = HeadForm(SST2, encoder, 64).encode([review("bad", 0), review("a great film", 1)]).rows
+    batch = HeadForm(SST2, encoder, 64).collate(rows)
+    assert batch["input_ids"].tolist() == [
+        rows[0]["input_ids"] + [encoder.pad_token_id] * 2,
+        rows[1]["input_ids"],
+    ]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 0, 0], [1] * 5]
+    assert batch["labels"].tolist() == [0, 1]
+    assert batch["labels"].dtype == torch.long
+    assert "labels" in rows[0]
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "llama-classifier"])
+def test_head_scores_are_the_logits(family: str) -> None:
+    model = tiny_model(family)
+    batch = labelled_batch(family)
+    inputs = {"input_ids": batch["input_ids"], "attention_mask": batch["attention_mask"]}
+    with torch.no_grad():
+        found, expected = HeadForm(SST2, None, 8).scores(model, batch), model(**inputs).logits
+    assert found.shape == (4, 3)
+    assert torch.equal(found, expected)
+
+
+def test_head_scores_of_a_half_precision_model_are_fp32() -> None:
+    model = tiny_model("bert", dtype=torch.bfloat16)
+    assert HeadForm(SST2, None, 8).scores(model, labelled_batch("bert")).dtype == torch.float32
+
+
+# The head of an encoder-decoder
+
+
+def ending(task: Any, tokenizer: Any, max_length: int = 64) -> HeadForm:
+    return HeadForm(task, tokenizer, max_length, ends_texts=True)
+
+
+def test_rows_with_the_same_number_of_ends_are_accepted() -> None:
+    tokenizer = encoder_decoder_tokenizer()
+    for task, example in ((SST2, review("a film")), (BOOLQ, question("the sun is warm. " * 9))):
+        rows = ending(task, tokenizer, 12).encode([example, example]).rows
+        assert rows[0]["input_ids"].count(tokenizer.eos_token_id) == len(task.head)
+
+
+def test_a_text_with_the_end_token_in_it_is_refused() -> None:
+    with pytest.raises(DataError, match="'</s>'") as caught:
+        ending(SST2, encoder_decoder_tokenizer()).encode([review("a film"), review("a </s> film")])
+    assert "task.form=prompt" in caught.value.hint
+
+
+def test_a_tokenizer_that_ends_no_text_is_refused(encoder: Any) -> None:
+    with pytest.raises(DataError, match="ends no text"):
+        ending(SST2, encoder).encode([review("a film")])
