@@ -10,7 +10,7 @@ from loretta_cli.models.families import Family
 LORA_RANK = 8
 VERA_RANK = 256
 VIRTUAL_TOKENS = {"p-tuning": 20, "prefix": 5, "prompt": 10}
-"""``prompt``: the printed count of LoRETTA's Table 1 is that of ten; ``prefix``: MeZO, and LoRETTA's Table 2."""
+"""``prompt``: the count printed in LoRETTA's Table 1 is that of ten; ``prefix``: MeZO, LoRETTA's Table 2."""
 PREFIX_ENCODERS = ("bert", "electra", "roberta")
 """Families of encoders that take keys and values from outside, as prefix tuning needs it."""
 ENCODER_BOTTLENECK, DECODER_BOTTLENECK = 8, 64

@@ -38,8 +38,8 @@ class TrainingDefaults:
 
 
 # One row per (method, gradient). adp, lora and rep: the best of a grid over sst2, trec and mrpc (1000 rows,
-# 6-layer encoder) and sst2 on a 135M decoder. adapters, bitfit and head: of a short one over sst2 and trec
-# (400 rows). The others are usual values, not measured. benchmarks/learning_rates.py runs such grids.
+# 6-layer encoder) and sst2 on a 135M decoder. bitfit and head: of a short one over sst2 and trec (400 rows).
+# adapters have adp's. The others are usual values, not measured: benchmarks/learning_rates.py.
 DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
     ("adapters", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
     ("adp", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),

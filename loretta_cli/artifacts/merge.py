@@ -18,7 +18,10 @@ from loretta_cli.report import Reporter
 from loretta_cli.tuners.adp.layer import MERGE_REFUSAL
 from loretta_cli.tuners.merging import merge_into_base
 
-_BEFORE_TEXT = "Virtual tokens cannot be merged: they stand before the text, and no weight of the base model can hold them."
+_BEFORE_TEXT = (
+    "Virtual tokens cannot be merged: they stand before the text, and no weight of the base model can "
+    "hold them."
+)
 _REFUSALS = {
     "adapters": "Dense adapters cannot be merged: they have a nonlinearity between their projections, so no "
     "weight of the base model can hold them.",

@@ -143,6 +143,16 @@ def find_run(path: Path) -> RunFolder:
     return run
 
 
+def file_name(text: str) -> str:
+    """A text as part of a file's name."""
+    return "".join(letter if letter.isalnum() or letter in "._+=" else "-" for letter in text).lower()
+
+
+def short_model(name: str) -> str:
+    """The last part of a model's name or path."""
+    return name.rstrip("/").rpartition("/")[2].removeprefix("bundled:")
+
+
 def choose_folder(asked: str | None, name: str) -> Path:
     """The folder for a new run: the one asked for, or a new one below ``runs/``."""
     if asked is not None:

@@ -279,9 +279,7 @@ def _dry_run_stages(loaded: LoadedConfig, folder: Path, reporter: Reporter) -> N
 
 def _run_name(config: Config) -> str:
     """``task-method-model``, from what was asked."""
-    model = (config.model.name or "model").rstrip("/").rpartition("/")[2].removeprefix("bundled:")
-    parts = ("-".join(_tasks(config)) or "task", config.adapter.method, model)
-    return "-".join(
-        "".join(letter if letter.isalnum() or letter in "._" else "-" for letter in part).lower()
-        for part in parts
-    )
+    from loretta_cli.artifacts.run_folder import file_name, short_model
+
+    model = short_model(config.model.name or "model")
+    return "-".join(map(file_name, ("-".join(_tasks(config)) or "task", config.adapter.method, model)))

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loretta_cli.artifacts.run_folder import file_name, short_model
 from loretta_cli.config import Config, find_recipe, load_config, recipe_name
 from loretta_cli.errors import ConfigError
 from loretta_cli.grid.axes import Axes, Faults
@@ -194,16 +195,6 @@ def value_text(value: object) -> str:
         shapes = ("x".join(map(str, modes)) for modes in value.values())
         return "+".join(dict.fromkeys(shapes))
     return "+".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def file_name(text: str) -> str:
-    """A text as part of a file's name."""
-    return "".join(letter if letter.isalnum() or letter in "._+=" else "-" for letter in text).lower()
-
-
-def short_model(name: str) -> str:
-    """The last part of a model's name or path."""
-    return name.rstrip("/").rpartition("/")[2].removeprefix("bundled:")
 
 
 def absolute(value: str) -> str:

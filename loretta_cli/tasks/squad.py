@@ -9,7 +9,7 @@ COLUMNS = ("title", "context", "question", "answers")
 
 
 def render(row: Texts) -> str:
-    """The prompt of MeZO (Table 16): title, context, question."""
+    """The prompt (MeZO, Appendix D): title, context, question."""
     title = row["title"].strip()
     head = f"Title: {title}\n" if title else ""
     return f"{head}Context: {row['context'].strip()}\nQuestion: {row['question'].strip()}\nAnswer:"

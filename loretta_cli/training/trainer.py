@@ -1,9 +1,9 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (the mean of a form's
-losses), ``evaluate`` (the one evaluation that ``loretta eval`` uses too), ``_get_train_sampler`` (rows of like
-length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` (a completeness
-marker), ``_load_best_model`` (from where the run lies now).
+losses), ``evaluate`` (the one evaluation that ``loretta eval`` uses too), ``_get_train_sampler`` (rows of
+like length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` (a
+completeness marker), ``_load_best_model`` (from where the run lies now).
 
 Overridden for several processes: ``get_train_dataloader`` (they share the batches of one),
 ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no wrapper surrounds),

@@ -1,7 +1,7 @@
 """The generation form: a language model answers a prompt in its own words.
 
 Trained by teacher forcing: the loss is the mean of the answer's tokens, the stop behind it included, so that
-the model learns to end. Evaluated by greedy decoding up to a stop (MeZO, Appendix E.4).
+the model learns to end. Evaluated by greedy decoding up to a stop, as in MeZO.
 """
 
 from __future__ import annotations
