@@ -17,16 +17,6 @@ import tempfile
 import warnings
 from pathlib import Path
 
-COLUMNS = {
-    "trec": {"data.columns.text": "text", "data.columns.label": "coarse_label"},
-    "mrpc": {
-        "data.columns.text": "sentence1",
-        "data.columns.text_pair": "sentence2",
-        "data.columns.label": "label",
-    },
-}
-"""Tasks that are not built in are read as the user's own data."""
-
 
 def run_cell(
     args: argparse.Namespace, method: str, rate: float, task: str, folder: Path
@@ -39,13 +29,12 @@ def run_cell(
     flags: dict[str, object] = {
         "model.name": args.model,
         "adapter.method": method,
-        "task.name": "classification" if task in COLUMNS else task,
+        "task.name": task,
         "data.source": str(Path(args.data) / task),
         "data.train_rows": args.rows,
         "training.learning_rate": rate,
         "training.epochs": args.epochs,
         "training.seed": args.seed,
-        **COLUMNS.get(task, {}),
     }
     report = train(load_config(None, flags, args.set).config, folder, SilentReporter())
     return {
