@@ -90,7 +90,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     flags = {"model.name": args.model, "task.name": args.task, "data.source": args.data}
     config = load_config(None, flags, ["model.dtype=float32", *args.set]).config
-    plan = make_plan(config, split_rows(config, data=args.data, split="validation", rows=args.rows))
+    plan = make_plan(config, split_rows(config, split="validation", rows=args.rows))
     assert isinstance(plan.form, PromptForm), f"{args.task} has no options behind a prompt on {args.model}"
     rows = plan.form.encode(plan.data.validation).rows
     result = measure(plan.form, load_base(plan).model, rows, args.batch_size, args.rounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,10 @@ EPILOG = options.examples(
     "loretta eval runs/my-run --data test.csv",
     "loretta eval --model ./smollm2 --task sst2 --data data/sst2 --rows 200",
 )
+
+
+_READ = ("training.evaluation_batch_size", "training.seed")
+"""Settings outside of model, task and data that count for a model as it is."""
 
 
 def evaluate(
@@ -79,6 +84,7 @@ def evaluate(
                 "model.trust_remote_code": trust_remote_code or None,
             }
             loaded = load_config(None, flags, overrides or ())
+            _check_read(loaded.origins)
             check_remote_code(loaded.config, trusted=trust_remote_code)
             check_task(task[0])
             quiet_transformers()
@@ -92,3 +98,15 @@ def evaluate(
                 [(name, f"{value:.4f}") for name, value in result.metrics.items()],
             )
         reporter.result({"results": [result.as_json() for result in results]})
+
+
+def _check_read(given: Iterable[str]) -> None:
+    """Refuse settings of a training, which an evaluation of a model as it is does not read.
+
+    Raises:
+        ConfigError: Naming the first.
+    """
+    for key in given:
+        if key in _READ or key.partition(".")[0] in ("model", "task", "data"):
+            continue
+        raise ConfigError(f"eval does not read {key}: it is a setting of a training.", hint="Leave it out.")

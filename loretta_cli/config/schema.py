@@ -227,7 +227,8 @@ class DataSettings(_Settings):
     )
     shots: Count | None = Field(default=None, description="Rows of each label under the protocol k-shot.")
     seed: Seed | None = Field(
-        default=None, description="Seed of the choice of rows; unset means training.seed."
+        default=None,
+        description="Seed of the choice of rows; unset means training.seed, and 0 for a held-out validation.",
     )
     train_rows: Count | None = Field(default=None, description="Most training rows used; unset means all.")
     selection_rows: Count | None = Field(

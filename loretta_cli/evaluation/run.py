@@ -64,7 +64,7 @@ def evaluate_model(config: Config, *, split: str, rows: int | None) -> Evaluatio
     """
     connect()
     config = _with_own_labels(config)
-    plan = make_plan(config, split_rows(config, data=config.data.source, split=split, rows=rows))
+    plan = make_plan(config, split_rows(config, split=split, rows=rows, whole_file=True))
     base = load_base(plan)
     if base.new_modules:
         raise ModelError(

@@ -47,7 +47,8 @@ def choose_form(
     Args:
         asked: What was asked for.
         config: Of the model.
-        task_has: The forms of the task: a language model goes on in its own words where there are no options.
+        task_has: The forms of the task. A language model that is not told which takes a prompt with options,
+            else its own words, else a head.
 
     Raises:
         ModelError: If a prompt is asked of an encoder. transformers would make a language model of it, with
@@ -78,9 +79,12 @@ def choose_form(
             f"A model of type {config.model_type} is no masked language model, which the masked form needs.",
             hint="Leave task.form out, or choose an encoder such as roberta-base.",
         )
-    if asked == "auto" and default == "prompt" and "prompt" not in task_has:
-        return "generation"
-    return default if asked == "auto" else asked
+    if asked != "auto":
+        return asked
+    if default == "prompt":
+        preferred: tuple[Form, ...] = ("prompt", "generation", "classification")
+        return next((form for form in preferred if form in task_has), default)
+    return default
 
 
 def _is_encoder(config: Any) -> bool:

@@ -153,17 +153,28 @@ def _check_warmup(training: TrainingSettings) -> None:
         )
 
 
-def split_rows(config: Config, *, data: str | None, split: str, rows: int | None) -> TaskData:
-    """The rows of one split for a run's task."""
+def split_rows(
+    config: Config, *, split: str, rows: int | None, data: str | None = None, whole_file: bool = False
+) -> TaskData:
+    """The rows of one split, of the validation splits those that a training would report.
+
+    Args:
+        config: Of a run, or what was asked.
+        split: Which one.
+        rows: At most so many.
+        data: Another source than the config's, of which all rows count.
+        whole_file: Nothing is held out of a source that is one file; so it is with another source.
+    """
     settings = config.data if data is None else config.data.model_copy(update={"source": data})
-    limit = settings.validation_rows if rows is None and data is None and split == "validation" else rows
+    if rows is None and data is None and split.startswith("validation"):
+        rows = most_reported(settings)
     return prepare_split(
         config.task,
         settings,
         split,
-        rows=limit,
+        rows=rows,
         seed=data_seed(config),
-        whole_file=data is not None,
+        whole_file=whole_file or data is not None,
     )
 
 
@@ -245,7 +256,6 @@ def _decided(
                 update={
                     "source": absolute_source(config.data.source),
                     "max_length": form.max_length,
-                    "seed": data_seed(config),
                     "validation_rows": most_reported(config.data),
                     "columns": config.data.columns.model_copy(update=task.roles),
                     "labels": list(task.labels) or None if is_own else None,

@@ -48,14 +48,16 @@ def prepare_task(asked: TaskSettings, settings: DataSettings, *, seed: int) -> T
     Args:
         asked: The task section of the config, with a name.
         settings: The data section of the config.
-        seed: For the held-out share and for samples of rows.
+        seed: For samples of rows.
 
     Raises:
         ConfigError: If a task on the user's own data has no data source, or a setting is not read.
         DataError: Naming file, row and column of the first fault.
     """
     source = _source(asked, settings)
-    splits = load_splits(source, validation_fraction=settings.validation_fraction, seed=seed)
+    splits = load_splits(
+        source, validation_fraction=settings.validation_fraction, seed=_hold_out_seed(settings)
+    )
     task, notes = _task(asked, settings, splits.train, splits.validation)
     train, validation = (task.examples(rows) for rows in (splits.train, splits.validation))
     chosen = choose_rows(task, train, validation, settings, seed)
@@ -85,7 +87,7 @@ def prepare_split(
         settings: The data section; for a task of the user's own with its columns and labels.
         split: ``train``, ``validation``, ``test`` or, of MNLI, ``validation_mismatched``.
         rows: At most so many, or all.
-        seed: For the held-out share and the sample.
+        seed: For the sample.
         whole_file: A source that is one file counts whole (it is not the file that was trained on).
 
     Raises:
@@ -95,7 +97,7 @@ def prepare_split(
         _source(asked, settings),
         split,
         validation_fraction=settings.validation_fraction,
-        seed=seed,
+        seed=_hold_out_seed(settings),
         whole_file=whole_file,
     )
     task, notes = _task(asked, settings, found)
@@ -104,6 +106,11 @@ def prepare_split(
     examples = task.examples(found)
     (chosen,) = deal(examples, [rows or len(examples)], seed)
     return TaskData(task, (), chosen, notes=tuple(notes))
+
+
+def _hold_out_seed(settings: DataSettings) -> int:
+    """The seed of a validation split that is held out: the same for all seeds of a training."""
+    return 0 if settings.seed is None else settings.seed
 
 
 def _source(asked: TaskSettings, settings: DataSettings) -> str:

@@ -113,7 +113,8 @@ def deal(rows: Sequence[Example], counts: Sequence[int], seed: int) -> list[Exam
     groups: dict[object, list[Example]] = defaultdict(list)
     for number, row in enumerate(rows):
         groups[row.group or number].append(row)
-    order = iter([list(groups.values())[place] for place in permutation(len(groups), seed)])
+    in_order = list(groups.values())
+    order = iter([in_order[place] for place in permutation(len(in_order), seed)])
     parts: list[Examples] = []
     left: list[Example] = []
     for count in counts:
@@ -134,9 +135,14 @@ def _check_read(settings: DataSettings) -> None:
     Raises:
         ConfigError: Naming the first.
     """
-    unread = {"full": ("shots",), "low-data": ("shots",), "paper": ("shots", "selection_rows")}
-    for name in unread.get(settings.protocol, ("train_rows", "selection_rows")):
-        if (value := getattr(settings, name)) is not None:
+    unread = {
+        "full": ("shots",),
+        "low-data": ("shots", "selection_fraction"),
+        "k-shot": ("train_rows", "selection_rows", "selection_fraction"),
+        "paper": ("shots", "selection_rows", "selection_fraction"),
+    }
+    for name in unread[settings.protocol]:
+        if (value := getattr(settings, name)) != DataSettings.model_fields[name].default:
             raise ConfigError(
                 f"data.{name} is {value}, but the protocol {settings.protocol} does not read it.",
                 hint="Add data.protocol=k-shot, or leave it out." if name == "shots" else "Leave it out.",

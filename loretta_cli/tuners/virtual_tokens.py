@@ -19,6 +19,13 @@ from loretta_cli.models.dimensions import has_one_key
 ENCODER_PREFIX = "prompt_encoder."
 
 
+NAMES = {
+    PeftType.PREFIX_TUNING: "prefix",
+    PeftType.PROMPT_TUNING: "prompt",
+    PeftType.P_TUNING: "p-tuning",
+}
+
+
 def tell_sizes(config: Any, model: Any) -> None:
     """Fill the sizes of a model into a PEFT config, which PEFT knows of some models only.
 
@@ -27,8 +34,15 @@ def tell_sizes(config: Any, model: Any) -> None:
         model: The base model.
 
     Raises:
-        ModelError: If it does not take keys and values from outside, and the config is that of prefix tuning.
+        ModelError: If it does not take keys and values from outside, and the config is that of prefix tuning;
+            or if the model has no form that PEFT puts virtual tokens before.
     """
+    if config.task_type is None:
+        raise ModelError(
+            f"{NAMES[config.peft_type]} does not work with a masked language model: PEFT puts virtual tokens "
+            "before none.",
+            hint="Choose another method, or another task.form.",
+        )
     known = model.config
     config.num_attention_heads = known.num_attention_heads
     layers = known.num_hidden_layers
@@ -44,13 +58,6 @@ def tell_sizes(config: Any, model: Any) -> None:
     config.token_dim = model.get_input_embeddings().embedding_dim
     # The encoder alone reads them; PEFT would make, and never use, as many for the decoder.
     config.num_transformer_submodules = 1
-
-
-NAMES = {
-    PeftType.PREFIX_TUNING: "prefix",
-    PeftType.PROMPT_TUNING: "prompt",
-    PeftType.P_TUNING: "p-tuning",
-}
 
 
 def _check_takes_keys(model: Any) -> None:

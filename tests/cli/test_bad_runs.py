@@ -23,6 +23,10 @@ RUN_MISTAKES: dict[str, tuple[tuple[str, ...], str]] = {
     "eval: zero rows": (("eval", "{run}", "--rows", "0"), "--rows"),
     "eval: task for a run": (("eval", "{run}", "--task", "sst2"), "its own task"),
     "eval: settings for a run": (("eval", "{run}", "--set", "training.seed=1"), "its own settings"),
+    "eval: setting of a training": (
+        ("eval", "--model", "{encoder}", "--task", "sst2", "--set", "training.epochs=3"),
+        "eval does not read training.epochs",
+    ),
     "eval: model without task": (("eval", "--model", "{encoder}"), "needs one --task"),
     "eval: unknown task": (("eval", "--model", "{encoder}", "--task", "sst22"), "Did you mean 'sst2'?"),
     "eval: missing data": (("eval", "{run}", "--data", "./no-such.csv"), "no such file or folder"),

@@ -104,3 +104,22 @@ def test_other_encoder_decoders_without_a_start_token_are_refused() -> None:
     with pytest.raises(ModelError, match="brand-new model has no decoder_start_token_id") as caught:
         decoder_start_token(config)
     assert "config.json" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("task_has", "form"),
+    [
+        (("classification", "prompt", "masked"), "prompt"),
+        (("generation",), "generation"),
+        (("classification",), "classification"),
+    ],
+)
+def test_a_language_model_takes_the_form_that_the_task_has(task_has: tuple[Form, ...], form: Form) -> None:
+    assert choose_form("auto", tiny_config("llama"), task_has) == form
+    assert choose_form("auto", tiny_config("bert"), task_has) == "classification"
+
+
+def test_only_an_encoder_fills_gaps() -> None:
+    assert choose_form("masked", tiny_config("roberta"), ("masked",)) == "masked"
+    with pytest.raises(ModelError, match="llama is no masked language model"):
+        choose_form("masked", tiny_config("llama"), ("masked",))

@@ -248,7 +248,7 @@ def test_a_hub_id_that_cannot_be_had_is_told_with_the_way_out() -> None:
         with pytest.raises(ModelError, match="Cannot read the model 'org/no-such-model'") as caught:
             read(nowhere)
         assert "\n" not in caught.value.message
-        assert "offline, give a local folder" in caught.value.hint
+        assert "A local folder needs no hub" in caught.value.hint
 
 
 def test_a_local_folder_with_a_well_known_name_wins_over_the_bundled_facts(

@@ -73,6 +73,15 @@ def test_a_custom_task_finds_columns_and_labels_and_says_so(write: Write) -> Non
     assert data.notes[1:3] == ("3 labels: a, b, c", "columns found: text=sentence, label=label")
 
 
+def test_what_is_held_out_of_one_file_is_the_same_for_every_seed_of_a_training(write: Write) -> None:
+    source = write("all.jsonl", reviews(40))
+    asked = TaskSettings(name="classification")
+    one, other = (prepare_task(asked, settings(source), seed=seed) for seed in (1, 2))
+    moved = prepare_task(asked, settings(source, seed=5), seed=1)
+    assert one.validation == other.validation != moved.validation
+    assert one.selection != other.selection
+
+
 def test_a_label_that_only_validation_rows_have_is_refused(write: Write, tmp_path: Path) -> None:
     write("train.jsonl", reviews(4, labels=["a", "b"]))
     write("validation.jsonl", reviews(3, labels=["a", "b", "c"]))

@@ -61,6 +61,18 @@ def test_the_rows_that_choose_neither_train_nor_are_reported(settings: dict[str,
     assert not groups[0] & groups[1]
 
 
+@pytest.mark.parametrize("protocol", ["low-data", "k-shot", "paper"])
+def test_a_share_is_read_by_full_alone(protocol: str) -> None:
+    with pytest.raises(ConfigError, match=r"data\.selection_fraction is 0\.5, but the protocol"):
+        choose(500, protocol=protocol, selection_fraction=0.5, shots=2 if protocol == "k-shot" else None)
+
+
+def test_many_rows_are_dealt_in_one_pass() -> None:
+    """Looked up row by row in a list that is made anew, these would take minutes."""
+    train, selection = deal(rows(60_000), [50_000, 10_000], 0)
+    assert (len(train), len(selection)) == (50_000, 10_000)
+
+
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_one_seed_draws_the_same_rows_and_another_others(settings: dict[str, Any]) -> None:
     first, again, other = (choose(2000, seed=seed, **settings) for seed in (1, 1, 2))

@@ -88,9 +88,9 @@ def test_a_model_that_fails_with_virtual_tokens_is_refused_with_its_reason(
         with_method("bert", "prompt", model=base)
 
 
-def test_tokens_that_a_model_leaves_out_are_noticed() -> None:
-    config = peft.PromptTuningConfig(num_virtual_tokens=4)  # without a task type, PEFT only carries them
-    with pytest.raises(ModelError, match="prompt has no effect"):
+def test_a_masked_language_model_gets_no_virtual_tokens() -> None:
+    config = peft.PromptTuningConfig(num_virtual_tokens=4)  # without a task type, as in that form
+    with pytest.raises(ModelError, match="prompt does not work with a masked language model"):
         insert_adapter(tiny_model("bert"), config)
 
 

@@ -144,9 +144,9 @@ def test_a_model_of_mixed_types_is_refused_in_words(method: str) -> None:
 def test_an_adapter_for_each_row_is_refused_in_words(method: str, names: list[str]) -> None:
     model = two(method)
     batch = token_batch(rows=2)
-    with pytest.raises(UnsupportedFeatureError, match="adapter_names was given, but tensor-train"):
+    with pytest.raises(UnsupportedFeatureError, match="adapter_names was given, but adapters of this kind"):
         model(**batch, adapter_names=names)
-    with pytest.raises(UnsupportedFeatureError, match="adapter_names was given, but tensor-train"):
+    with pytest.raises(UnsupportedFeatureError, match="adapter_names was given, but adapters of this kind"):
         model.generate(**batch, adapter_names=names, max_new_tokens=1)
     with pytest.raises(UnsupportedFeatureError, match="alora_offsets was given"):
         model(**batch, alora_offsets=[1, 1])
