@@ -66,7 +66,7 @@ def measure(
             batch = rows[start : start + batch_size]
             for _ in range(rounds):
                 slow, expected = _timed(lambda batch=batch: one_pass_an_option(form, model, batch))
-                fast, found = _timed(lambda batch=batch: form.rank(model, batch))
+                fast, found = _timed(lambda batch=batch: form.evaluation_scores(model, batch))
                 ratios.append(slow / fast)
                 seconds += fast / rounds
                 finite = expected.isfinite()

@@ -8,7 +8,7 @@
     ├── ModelError               exit 2   a model cannot be found, read or adapted
     ├── OutputError              exit 2   the place to write to cannot be used
     ├── RunError                 exit 2   a run folder is missing or incomplete
-    ├── TrainingError            exit 1   training started and failed
+    ├── TrainingError            exit 1   training or an evaluation started and failed
     └── ExportError              exit 1   a merge or an export failed its check
 
 Only the command line prints these and exits; the library raises them. Imports nothing.
@@ -64,7 +64,7 @@ class RunError(LorettaError):
 
 
 class TrainingError(LorettaError):
-    """Training started and could not go on."""
+    """Training or an evaluation started and could not go on."""
 
 
 class ExportError(LorettaError):

@@ -54,7 +54,8 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 |---|---|
 {scores}
 
-{report["rows"]:,} rows. The checkpoint was chosen by {report["selection"]["metric"]} on {_chosen_on(plan)}.
+{report["rows"]:,} rows. The checkpoint was chosen by {report["selection"]["metric"]} on {_chosen_on(plan)}.\
+{_caveat(report["shortened"], report["ties"])}
 
 ## Load it
 
@@ -128,6 +129,14 @@ def _chosen_on(plan: Plan) -> str:
     if plan.data.selection_split == "validation":
         return "these same rows, as the paper did, so these figures are a little too good"
     return f"{len(plan.data.selection):,} other rows, held out of the training rows"
+
+
+def _caveat(shortened: int, ties: int) -> str:
+    """A sentence about truncated rows and ties, if there are any."""
+    if not (shortened or ties):
+        return ""
+    return f"""
+Of the reported rows, {shortened:,} were truncated, and in {ties:,} the two best options have equal scores."""
 
 
 def _cell(value: Any) -> str:

@@ -97,6 +97,10 @@ def evaluate(
                 ("metric", "value"),
                 [(name, f"{value:.4f}") for name, value in result.metrics.items()],
             )
+            if result.shortened:
+                reporter.note(f"{result.shortened} of {result.rows} rows were too long and were truncated")
+            if result.ties:
+                reporter.note(f"in {result.ties} of {result.rows} rows the two best options have one score")
         reporter.result({"results": [result.as_json() for result in results]})
 
 

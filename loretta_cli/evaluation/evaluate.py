@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import nn
 
+from loretta_cli.errors import DataError, TrainingError
 from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.processes import from_all, processes
 from loretta_cli.tasks import Example
-from loretta_cli.tasks.forms import Encoded, Prediction, Row, TaskForm, length_of, on_device
+from loretta_cli.tasks.forms import Encoded, Prediction, Row, TaskForm, length_of, predict_losses
 
 Predict = Callable[[nn.Module, Sequence[Row]], list[Prediction]]
 
@@ -36,10 +39,12 @@ class Evaluation:
     Args:
         metrics: The task's metrics, the main one first, and ``loss``.
         predictions: One a row, in the order of the rows.
+        shortened: How many examples were too long and were truncated.
     """
 
     metrics: Mapping[str, float]
     predictions: Sequence[Prediction]
+    shortened: int
 
     @property
     def ties(self) -> int:
@@ -70,11 +75,15 @@ def evaluate(
         rows: The rows.
         batch_size: Rows in a batch.
         only_loss: Leave out metrics for which texts would have to be generated.
+
+    Raises:
+        DataError: If there is nothing to score.
+        TrainingError: If the loss is not finite.
     """
     is_written = form.task.kind == "generation"
     without_texts = is_written and (only_loss or form.task.metrics == ("perplexity",))
     only_losses = is_written and only_loss
-    predict = _predict_losses(form) if without_texts else form.predict
+    predict: Predict = partial(predict_losses, form) if without_texts else form.predict
     model.eval()
     lengths = [length_of(row) for row in rows.encoded.rows]
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
@@ -90,20 +99,25 @@ def evaluate(
     everyone = {place: prediction for part in from_all(found) for place, prediction in part.items()}
     predictions = [everyone[place] for place in range(len(order))]
     values = [prediction.value for prediction in predictions]
-    weight = sum(prediction.weight for prediction in predictions)
-    loss = sum(prediction.loss * prediction.weight for prediction in predictions) / weight
+    loss = _mean_loss(predictions)
     metrics = {} if only_losses else compute_metrics(form.task, rows.examples, values, loss)
-    return Evaluation({**metrics, "loss": loss}, predictions)
+    return Evaluation({**metrics, "loss": loss}, predictions, rows.encoded.shortened)
 
 
-def _predict_losses(form: TaskForm) -> Predict:
-    """The losses of written rows alone, each weighted by its tokens."""
+def _mean_loss(predictions: Sequence[Prediction]) -> float:
+    """The weighted mean of the rows' losses.
 
-    def predict(model: nn.Module, rows: Sequence[Row]) -> list[Prediction]:
-        losses = form.losses(model, on_device(form.collate(rows), model))
-        return [
-            Prediction("", loss, weight=row["weight"])
-            for loss, row in zip(losses.tolist(), rows, strict=True)
-        ]
-
-    return predict
+    Raises:
+        DataError: If there is nothing to score.
+        TrainingError: If it is not finite.
+    """
+    weight = sum(prediction.weight for prediction in predictions)
+    if not weight:
+        raise DataError("There is nothing to score.", hint="Give rows with at least two tokens of text.")
+    loss = sum(prediction.loss * prediction.weight for prediction in predictions) / weight
+    if not math.isfinite(loss):
+        raise TrainingError(
+            f"The loss of the evaluated rows is {loss}, so their scores mean nothing.",
+            hint="Use model.dtype=float32; after a training, also lower training.learning_rate.",
+        )
+    return loss

@@ -14,6 +14,8 @@ from loretta_cli.evaluation.question_answering import (
     drop_f1,
     squad_exact_match,
     squad_f1,
+    squad_v2_exact_match,
+    squad_v2_f1,
 )
 from loretta_cli.tasks import Example, Task
 
@@ -103,6 +105,7 @@ SCORERS: dict[str, dict[str, Metric]] = {
     "multirc": {"f1": _f1, "exact_match": _whole_groups},
     "record": {"f1": _of_names(squad_f1), "exact_match": _of_names(squad_exact_match)},
     "squad": {"f1": squad_f1, "exact_match": squad_exact_match},
+    "squad_v2": {"f1": squad_v2_f1, "exact_match": squad_v2_exact_match},
     "drop": {"f1": drop_f1, "exact_match": drop_exact_match},
 }
 """The families: ``Task.scorer`` to metric name to metric."""

@@ -19,6 +19,9 @@ from loretta_cli.tasks.squad_v2 import NO_ANSWER
 ARTICLES = re.compile(r"\b(a|an|the)\b")
 NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
+Score = Callable[[str, Sequence[str]], float]
+"""From a text and the accepted ones to a score from 0 to 1."""
+
 
 def normalized(text: str) -> str:
     """A text in lower case without punctuation, articles and extra white space (SQuAD's rule)."""
@@ -26,28 +29,36 @@ def normalized(text: str) -> str:
 
 
 def exact_match(text: str, references: Sequence[str]) -> float:
-    """Whether a text equals a reference, both normalised."""
-    words = _words(text)
-    return float(any(words == reference for reference in _counted(references)))
+    """Whether a text equals a reference, both normalised; as they are, if that leaves nothing of one."""
+    return max(_same_words(text, reference) for reference in references)
 
 
 def token_f1(text: str, references: Sequence[str]) -> float:
     """The best F1 of a text's words against those of a reference, both normalised.
 
-    Where one of the two says nothing, it is 1 if the other says nothing either, else 0 (SQuAD 2.0).
+    Where that leaves nothing of one, it is 1 if the two are equal as they are, else 0.
     """
-    words = _words(text)
-    return max(_word_f1(words, reference) for reference in _counted(references))
+    return max(_word_f1(text, reference) for reference in references)
 
 
 def squad_exact_match(examples: Sequence[Example], values: Sequence[Any]) -> float:
-    """SQuAD's share of exact matches."""
+    """SQuAD 1.1's share of exact matches."""
     return _mean(exact_match, examples, values)
 
 
 def squad_f1(examples: Sequence[Example], values: Sequence[Any]) -> float:
-    """SQuAD's mean F1."""
+    """SQuAD 1.1's mean F1."""
     return _mean(token_f1, examples, values)
+
+
+def squad_v2_exact_match(examples: Sequence[Example], values: Sequence[Any]) -> float:
+    """SQuAD 2.0's share of exact matches; to say that there is no answer is to say nothing."""
+    return _mean(_or_nothing(exact_match), examples, values)
+
+
+def squad_v2_f1(examples: Sequence[Example], values: Sequence[Any]) -> float:
+    """SQuAD 2.0's mean F1; to say that there is no answer is to say nothing."""
+    return _mean(_or_nothing(token_f1), examples, values)
 
 
 def drop_exact_match(examples: Sequence[Example], values: Sequence[Any]) -> float:
@@ -66,9 +77,7 @@ def drop_f1(examples: Sequence[Example], values: Sequence[Any]) -> float:
     ) / len(examples)
 
 
-def _mean(
-    score: Callable[[str, Sequence[str]], float], examples: Sequence[Example], values: Sequence[Any]
-) -> float:
+def _mean(score: Score, examples: Sequence[Example], values: Sequence[Any]) -> float:
     """The mean score of texts; an accepted answer of several spans is their texts one after the other."""
     pairs = zip(examples, values, strict=True)
     return sum(
@@ -76,28 +85,32 @@ def _mean(
     ) / len(examples)
 
 
-def _words(text: str) -> list[str]:
-    """The normalised words of an answer; saying that there is no answer is to say nothing."""
-    words = normalized(text).split()
-    return [] if words == [NO_ANSWER] else words
+def _or_nothing(score: Score) -> Score:
+    """A score by SQuAD 2.0's rule: references that say nothing count only where no other says something."""
+
+    def said(text: str) -> str:
+        return "" if normalized(text) in ("", NO_ANSWER) else text
+
+    return lambda text, references: score(said(text), list(filter(None, map(said, references))) or [""])
 
 
-def _counted(references: Sequence[str]) -> list[list[str]]:
-    """The words of references; those without words count only where no other has some (SQuAD 2.0)."""
-    words = [_words(reference) for reference in references]
-    return [one for one in words if one] or [[]]
+def _same_words(text: str, reference: str) -> float:
+    words, expected = normalized(text), normalized(reference)
+    return float(words == expected if words and expected else text.strip() == reference.strip())
 
 
-def _word_f1(words: Sequence[str], reference: Sequence[str]) -> float:
-    if not words or not reference:
-        return float(words == reference)
-    shared = (Counter(words) & Counter(reference)).total()
-    return 2 * shared / (len(words) + len(reference))
+def _word_f1(text: str, reference: str) -> float:
+    words, expected = normalized(text).split(), normalized(reference).split()
+    if not words or not expected:
+        return float(text.strip() == reference.strip())
+    shared = (Counter(words) & Counter(expected)).total()
+    return 2 * shared / (len(words) + len(expected))
 
 
 def _spans(text: str) -> list[str]:
     """The normalised spans of a predicted text, which says several with :data:`SEPARATOR` between them."""
-    return _normalized_spans(text.split(SEPARATOR.strip()))
+    pieces = [piece for piece in text.split(SEPARATOR.strip()) if piece.strip()]
+    return _normalized_spans(pieces or [text])
 
 
 def _normalized_spans(spans: Sequence[str]) -> list[str]:

@@ -24,7 +24,8 @@ from loretta_cli.processes import connect, disconnect
 class EvaluationResult:
     """Metrics of one task on one split; an entry of ``eval --json``.
 
-    ``shortened`` rows were too long and lost text; of ``ties`` rows the two best options have the same score.
+    ``shortened`` rows were too long and were truncated; in ``ties`` rows the two best options have the same
+    score.
     """
 
     task: str
@@ -107,6 +108,6 @@ def evaluate_plan(plan: Plan, model: nn.Module, split: str) -> EvaluationResult:
         rows=len(rows.examples),
         main_metric=task.main_metric,
         metrics=found.metrics,
-        shortened=rows.encoded.shortened,
+        shortened=found.shortened,
         ties=found.ties,
     )

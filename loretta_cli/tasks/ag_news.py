@@ -14,4 +14,5 @@ TASK = labelled_task(
     prompt=Prompt(render=lambda row: f"{row['text'].strip()}\nTopic:", options=WORDS, cut="text"),
     masked=MaskedPrompt(render=lambda row: f"{MASK} news: {row['text'].strip()}", words=WORDS, cut="text"),
     hub_id="fancyzhx/ag_news",
+    hub_validation="test",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from loretta_cli.models.families import Form
@@ -13,6 +13,8 @@ from loretta_cli.tasks.sources import Row
 Kind = Literal["classification", "regression", "choice", "generation", "language-modeling"]
 """What is to be said of a row: one of the task's labels, a score, one of the row's own options, a text, or
 nothing (its text is what the model learns)."""
+
+Scorer = Literal["labels", "squad", "squad_v2", "drop", "multirc", "record"]
 
 Texts = Mapping[str, str]
 Render = Callable[[Texts], str]
@@ -29,6 +31,7 @@ class Example:
         names: What each option answers, where its text says more than that.
         answers: Every accepted answer; each is a tuple of spans, most of one.
         group: Rows of one group are sampled and scored together (the answers to one question).
+        place: File and line, for messages; empty where the row was not read from a file.
     """
 
     texts: Texts
@@ -37,6 +40,7 @@ class Example:
     names: tuple[str, ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
     group: str = ""
+    place: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ class Task:
         masked: The form for masked language models.
         generation: The form in the model's own words.
         hub_id: The task's data on the hub, used when no ``--data`` is given.
+        hub_validation: The split of a hub data set that is reported: that of the official evaluation.
         other_names: Column names of other published versions, mapped to the task's own.
         roles: Of a task made from the user's own columns: role to column, as ``data.columns`` has them.
         leaves_out: Which rows of the published data are not part of the task.
@@ -128,7 +133,7 @@ class Task:
     columns: tuple[str, ...]
     read: Callable[[Cells], Example]
     metrics: tuple[str, ...]
-    scorer: Literal["labels", "squad", "drop", "multirc", "record"] = "labels"
+    scorer: Scorer = "labels"
     labels: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
     head: tuple[str, ...] = ()
@@ -136,6 +141,7 @@ class Task:
     masked: MaskedPrompt | None = None
     generation: Generation | None = None
     hub_id: str | None = None
+    hub_validation: str = "validation"
     other_names: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, object] = field(default_factory=dict)
     leaves_out: Callable[[Row], bool] = lambda row: False
@@ -167,7 +173,8 @@ class Task:
         Raises:
             DataError: Naming file, line and column of what is missing or wrong.
         """
-        return self.read(Cells(row, self.name, self.columns, self.other_names, is_own=bool(self.roles)))
+        cells = Cells(row, self.name, self.columns, self.other_names, is_own=bool(self.roles))
+        return replace(self.read(cells), place=row.place)
 
     def examples(self, rows: Sequence[Row]) -> tuple[Example, ...]:
         """Read and check rows, but for those that the task leaves out."""

@@ -17,9 +17,10 @@ def _read(cells: Cells) -> Example:
     asked = cells.text("question").strip()
     if asked not in JOINTS:
         raise cells.error("question", f"found {asked!r}, expected {' or '.join(JOINTS)}.")
-    premise = cells.text("premise").strip().removesuffix(".")
+    premise, joint = cells.text("premise").strip().removesuffix("."), JOINTS[asked]
     return Example(
-        texts={"premise": f"{premise} {JOINTS[asked]}"},
+        # Apart, so that the joint stays where the premise is cut, or left out for calibration.
+        texts={"premise": premise, "joint": joint, "premise_and_joint": f"{premise} {joint}"},
         label=cells.label("label", CHOICES),
         options=tuple(_going_on(cells.text(column)) for column in CHOICES),
     )
@@ -38,7 +39,7 @@ TASK = Task(
     columns=("premise", "question", *CHOICES, "label"),
     read=_read,
     metrics=("accuracy",),
-    head=("premise",),
-    prompt=Prompt(render=lambda row: row["premise"], options=(), cut="premise"),
+    head=("premise_and_joint",),
+    prompt=Prompt(render=lambda row: f"{row['premise']} {row['joint']}", options=(), cut="premise"),
     hub_id="aps/super_glue:copa",
 )

@@ -1,7 +1,9 @@
 """DROP: a question about a passage whose answer takes arithmetic, or is one or several spans.
 
-The hub's version has one accepted answer a row, in ``answers_spans``; a column ``references``, where there is
-one, has them all.
+``answers_spans`` has the spans of a row's one answer; in the validation rows of the hub it has those of every
+annotator's answer, and nothing tells where the next one begins. So all spans together are accepted, and each
+alone. Where a column ``references`` has the other answers, ``answers_spans`` is one answer. Training says all
+spans.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ def _prompt(row: Texts) -> str:
 
 
 def _read(cells: Cells) -> Example:
-    answers = [cells.text_list("answers_spans", "spans")]
-    if "references" in cells.row.values:
-        answers += [(text,) for text in cells.text_list("references")]
-    if not answers[0]:
+    spans = tuple(dict.fromkeys(cells.text_list("answers_spans", "spans")))
+    if not spans:
         raise cells.error("answers_spans", "there is no answer.")
-    return Example(cells.texts("passage", "question"), answers=tuple(dict.fromkeys(answers)))
+    others = cells.text_list("references") if "references" in cells.row.values else spans
+    answers = dict.fromkeys([spans, *((text,) for text in others)])
+    return Example(cells.texts("passage", "question"), answers=tuple(answers))
 
 
 TASK = Task(

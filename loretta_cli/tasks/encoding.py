@@ -6,13 +6,14 @@ torch only for the tensors of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 import torch
 
 from loretta_cli.errors import ConfigError, DataError
-from loretta_cli.tasks.base import Texts
+from loretta_cli.tasks.base import Example, Texts
 
 
 class Tokenizer(Protocol):
@@ -30,12 +31,24 @@ class Tokenizer(Protocol):
         """Rows of one length."""
 
 
+@contextmanager
+def named_row(example: Example) -> Iterator[None]:
+    """Have the errors of one row begin with its file and line."""
+    try:
+        yield
+    except DataError as error:
+        if not example.place:
+            raise
+        raise DataError(f"{example.place}: {error.message}", hint=error.hint) from error
+
+
 def fitting_prompt(
     texts: Texts,
     cut: str,
     tokenizer: Tokenizer,
     max_length: int,
     tokens: Callable[[Texts], tuple[list[int], int]],
+    hint: str = "Raise data.max_length.",
 ) -> tuple[list[int], bool]:
     """The tokens of a prompt that fits, and whether its ``cut`` column lost text for it.
 
@@ -45,6 +58,7 @@ def fitting_prompt(
         tokenizer: Of the model.
         max_length: What it must fit.
         tokens: From the columns' texts to the prompt's tokens, and how long the row is with them.
+        hint: How to make it fit.
 
     Raises:
         DataError: If it does not fit even without its ``cut`` column.
@@ -61,7 +75,7 @@ def fitting_prompt(
         if kept <= 0:
             raise DataError(
                 f"A prompt does not fit data.max_length={max_length} tokens, even without its {cut}.",
-                hint="Raise data.max_length.",
+                hint=hint,
             )
         # A character of several tokens that is cut in two decodes to a replacement character.
         text = tokenizer.decode(whole[:kept], skip_special_tokens=True)

@@ -6,10 +6,11 @@ and CB are MeZO's, and the other tasks share them; the texts with a gap are LM-B
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from loretta_cli.tasks.base import MASK, MaskedPrompt, Prompt, Task, Texts
-from loretta_cli.tasks.labelled import labelled_task
+from loretta_cli.tasks.labelled import NO_NAMES, labelled_task
+from loretta_cli.tasks.sources import Row
 
 ANSWERS = {"entailment": "Yes", "not_entailment": "No", "contradiction": "No", "neutral": "Maybe"}
 
@@ -21,7 +22,8 @@ def _entailment_task(
     *,
     texts: tuple[str, str] = ("premise", "hypothesis"),
     metrics: tuple[str, ...] = ("accuracy",),
-    **others: Any,
+    other_names: Mapping[str, str] = NO_NAMES,
+    leaves_out: Callable[[Row], bool] = lambda row: False,
 ) -> Task:
     premise, hypothesis = texts
     answers = tuple(ANSWERS[label] for label in labels)
@@ -56,7 +58,8 @@ def _entailment_task(
         masked=MaskedPrompt(render=with_gap, words=tuple(f" {answer}" for answer in answers), cut=prompt.cut),
         metrics=metrics,
         hub_id=hub_id,
-        **others,
+        other_names=other_names,
+        leaves_out=leaves_out,
     )
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
-from loretta_cli.tasks.base import MASK, Example, MaskedPrompt, Prompt, Render, Task
+from loretta_cli.tasks.base import MASK, Example, MaskedPrompt, Prompt, Render, Scorer, Task
 from loretta_cli.tasks.cells import Cells
+from loretta_cli.tasks.sources import Row
+
+NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def labelled_task(
@@ -21,9 +24,13 @@ def labelled_task(
     head: tuple[str, ...] = (),
     group: Render | None = None,
     metrics: tuple[str, ...] = ("accuracy",),
-    version: int = 1,
+    scorer: Scorer = "labels",
     by_name: bool = False,
-    **others: Any,
+    hub_id: str | None = None,
+    hub_validation: str = "validation",
+    other_names: Mapping[str, str] = NO_NAMES,
+    roles: Mapping[str, object] = NO_NAMES,
+    leaves_out: Callable[[Row], bool] = lambda row: False,
 ) -> Task:
     """A classification task of one text or more.
 
@@ -38,9 +45,13 @@ def labelled_task(
         head: The one or two texts that a classification head reads; those of ``texts`` if it is empty.
         group: What the rows of one group have in common.
         metrics: Names of the metrics, the main one first.
-        version: Of the task.
+        scorer: As of :class:`Task`, like all that follow but ``by_name``.
         by_name: Whether a cell holds a label's name only.
-        **others: Further fields of :class:`Task`.
+        hub_id: The task's data on the hub.
+        hub_validation: The split of a hub data set that is reported.
+        other_names: Column names of other published versions, mapped to the task's own.
+        roles: Of a task made from the user's own columns: role to column.
+        leaves_out: Which rows of the published data are not part of the task.
     """
 
     def read(cells: Cells) -> Example:
@@ -51,16 +62,21 @@ def labelled_task(
 
     return Task(
         name=name,
-        version=version,
+        version=1,
         kind="classification",
         columns=(*texts, label),
         read=read,
         metrics=metrics,
+        scorer=scorer,
         labels=labels,
         head=head or texts,
         prompt=prompt,
         masked=masked,
-        **others,
+        hub_id=hub_id,
+        hub_validation=hub_validation,
+        other_names=other_names,
+        roles=roles,
+        leaves_out=leaves_out,
     )
 
 

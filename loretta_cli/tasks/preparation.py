@@ -15,6 +15,9 @@ from loretta_cli.tasks.protocols import choose_rows, deal, reported_rows
 from loretta_cli.tasks.sources import Row, load_split, load_splits
 from loretta_cli.tasks.wording import named_columns, reading_more, reworded
 
+FIRST_ROWS = 100
+"""Rows of the user's own that tell which column of a template is the longest."""
+
 
 @dataclass(frozen=True, slots=True)
 class TaskData:
@@ -56,7 +59,10 @@ def prepare_task(asked: TaskSettings, settings: DataSettings, *, seed: int) -> T
     """
     source = _source(asked, settings)
     splits = load_splits(
-        source, validation_fraction=settings.validation_fraction, seed=_hold_out_seed(settings)
+        source,
+        validation_fraction=settings.validation_fraction,
+        seed=_hold_out_seed(settings),
+        hub_validation=_hub_validation(asked),
     )
     task, notes = _task(asked, settings, splits.train, splits.validation)
     train, validation = (task.examples(rows) for rows in (splits.train, splits.validation))
@@ -99,6 +105,7 @@ def prepare_split(
         validation_fraction=settings.validation_fraction,
         seed=_hold_out_seed(settings),
         whole_file=whole_file,
+        hub_validation=_hub_validation(asked),
     )
     task, notes = _task(asked, settings, found)
     if all(row.values.get("label") in (-1, "-1") for row in found):
@@ -128,16 +135,24 @@ def _source(asked: TaskSettings, settings: DataSettings) -> str:
     return hub_id
 
 
+def _hub_validation(asked: TaskSettings) -> str:
+    """The split of a hub data set that is reported."""
+    return "validation" if asked.name in OWN else TASKS.get(asked.name or "").hub_validation
+
+
 def _task(asked: TaskSettings, settings: DataSettings, *splits: Sequence[Row]) -> tuple[Task, list[str]]:
     """The task with the user's words, and what was found out about the rows; the first ones define it."""
     if asked.name in OWN:
         task, notes = make_own(asked, settings, splits)
-        return reading_more(reworded(task, asked, splits[0][0].values), named_columns(asked)), notes
+        first = [row.values for row in splits[0][:FIRST_ROWS]]
+        return reading_more(reworded(task, asked, first), named_columns(asked)), notes
     task = TASKS.get(asked.name or "")
     _refuse_own_settings(task, asked, settings)
+    if not named_columns(asked):
+        return reworded(task, asked, [{}]), []
     # A template is checked against what the first row has.
-    first = task.examples(splits[0])[0].texts if named_columns(asked) else ()
-    return reworded(task, asked, first), []
+    texts = next(task.example(row).texts for row in splits[0] if not task.leaves_out(row))
+    return reworded(task, asked, [texts]), []
 
 
 def _refuse_own_settings(task: Task, asked: TaskSettings, settings: DataSettings) -> None:

@@ -13,7 +13,13 @@ FIVE_WORDS = (" terrible", " bad", " okay", " good", " great")
 
 
 def _review_task(
-    name: str, *, column: str, labels: tuple[str, ...], words: tuple[str, ...], hub_id: str
+    name: str,
+    *,
+    column: str,
+    labels: tuple[str, ...],
+    words: tuple[str, ...],
+    hub_id: str,
+    hub_validation: str = "validation",
 ) -> Task:
     return labelled_task(
         name,
@@ -24,6 +30,7 @@ def _review_task(
             render=lambda row: f"{row[column].strip()} It was{MASK}.", words=words, cut=column
         ),
         hub_id=hub_id,
+        hub_validation=hub_validation,
     )
 
 
@@ -36,6 +43,7 @@ SST5 = _review_task(
     labels=("very negative", "negative", "neutral", "positive", "very positive"),
     words=FIVE_WORDS,
     hub_id="SetFit/sst5",
+    hub_validation="test",
 )
 MR = _review_task(
     "mr",
@@ -43,4 +51,5 @@ MR = _review_task(
     labels=("negative", "positive"),
     words=TWO_WORDS,
     hub_id="cornell-movie-review-data/rotten_tomatoes",
+    hub_validation="test",
 )

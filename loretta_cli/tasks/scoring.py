@@ -13,17 +13,17 @@ import torch
 from torch.nn import functional
 
 
-class Reading(Protocol):
-    """One way to read scores."""
+class Objective(Protocol):
+    """A loss and the prediction that belongs to it."""
 
     def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """The loss of each row, ``(rows,)``."""
 
     def predictions(self, scores: torch.Tensor) -> list[int] | list[float]:
-        """What each row's scores say."""
+        """What each row's scores say: the number of what is chosen, or a value."""
 
 
-class ChooseOne:
+class OptionCrossEntropy:
     """The largest score wins; the loss is the cross-entropy of the scores (MeZO's classification loss)."""
 
     def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -35,7 +35,7 @@ class ChooseOne:
         return [int(label) for label in scores.argmax(dim=-1)]
 
 
-class SayTheRightOne(ChooseOne):
+class TeacherForcing(OptionCrossEntropy):
     """The largest score wins; the loss is that of the right option alone (MeZO, for COPA and ReCoRD)."""
 
     def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ class SayTheRightOne(ChooseOne):
         return -scores.gather(1, labels[:, None])[:, 0]
 
 
-class OneValue:
+class SquaredError:
     """The one score is the answer; the loss is its squared error."""
 
     def losses(self, scores: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -56,7 +56,7 @@ class OneValue:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
+class ExpectedScore:
     """Each option stands for a value, and their mean, weighted by probability, is the answer.
 
     The loss is the cross-entropy to the two values around the right one, weighted so that their mean is it.

@@ -14,6 +14,7 @@ TASK = dataclasses.replace(
     squad.TASK,
     name="squad_v2",
     read=squad.example,
+    scorer="squad_v2",
     generation=Generation(
         render=squad.render, cut="context", answer=lambda spans: f" {spans[0] if spans else NO_ANSWER}"
     ),

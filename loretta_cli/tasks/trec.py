@@ -15,4 +15,5 @@ TASK = labelled_task(
     prompt=Prompt(render=lambda row: f"{row['text'].strip()}\nType:", options=WORDS, cut="text"),
     masked=MaskedPrompt(render=lambda row: f"{MASK}: {row['text'].strip()}", words=WORDS, cut="text"),
     hub_id="CogComp/trec",
+    hub_validation="test",
 )

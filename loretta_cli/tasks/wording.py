@@ -2,12 +2,16 @@
 
 They come from the recipe (``task.prompt`` and its neighbours) and replace those of a task, built in or made
 from the user's own columns. Each is refused where nothing reads it.
+
+Where a prompt is too long, the task's own column is cut if the template names it, else the longest one. The
+user's own question or instruction (``data.columns.text`` of ``multiple-choice``, ``data.columns.prompt`` of
+``generation``) is cut only where the template names no other column.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from loretta_cli.config import TaskSettings
 from loretta_cli.errors import ConfigError
@@ -28,6 +32,9 @@ READ_BY: dict[str, tuple[Form, ...]] = {
 GAP = "mask"
 """What stands for the gap in ``task.masked_prompt``, in braces like a column."""
 
+Rows = Sequence[Mapping[str, object]]
+"""The columns of a few rows."""
+
 
 def templates(settings: TaskSettings) -> tuple[Template, ...]:
     """The templates that are given.
@@ -45,13 +52,13 @@ def named_columns(settings: TaskSettings) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for column in named if column != GAP))
 
 
-def reworded(task: Task, settings: TaskSettings, columns: Collection[str]) -> Task:
+def reworded(task: Task, settings: TaskSettings, rows: Rows) -> Task:
     """A task with the user's words in place of its own.
 
     Args:
         task: The task.
         settings: The task section of the config.
-        columns: What templates may name.
+        rows: The columns of the first rows; those of the very first are what templates may name.
 
     Raises:
         ConfigError: If the task has no place for what is given, a template names a column that there is not,
@@ -68,9 +75,9 @@ def reworded(task: Task, settings: TaskSettings, columns: Collection[str]) -> Ta
     prompt, masked = given.get("task.prompt"), given.get("task.masked_prompt")
     return dataclasses.replace(
         task,
-        prompt=task.prompt and _prompt(task.prompt, prompt, settings.options, columns),
-        masked=task.masked and _masked(task.masked, masked, settings.options, columns),
-        generation=task.generation and _generation(task, task.generation, prompt, settings, columns),
+        prompt=task.prompt and _prompt(task, task.prompt, prompt, settings.options, rows),
+        masked=task.masked and _masked(task, task.masked, masked, settings.options, rows),
+        generation=task.generation and _generation(task, task.generation, prompt, settings, rows),
     )
 
 
@@ -119,23 +126,23 @@ def _check_options(task: Task, options: Sequence[str] | None) -> None:
 
 
 def _prompt(
-    prompt: Prompt, template: Template | None, options: Sequence[str] | None, columns: Collection[str]
+    task: Task, prompt: Prompt, template: Template | None, options: Sequence[str] | None, rows: Rows
 ) -> Prompt:
     texts = tuple(options) if options is not None else prompt.options
     if template is None:
         spaced = not prompt.options or prompt.options[0][0].isspace()
         return prompt if options is None else dataclasses.replace(prompt, options=_behind(texts, spaced))
-    template.check(columns)
+    template.check(rows[0])
     return dataclasses.replace(
         prompt,
         render=template.render,
         options=_behind(texts, spaced=not template.ends_with_space),
-        cut=_cut(prompt.cut, template),
+        cut=_cut(task, prompt.cut, template, rows),
     )
 
 
 def _masked(
-    masked: MaskedPrompt, template: Template | None, options: Sequence[str] | None, columns: Collection[str]
+    task: Task, masked: MaskedPrompt, template: Template | None, options: Sequence[str] | None, rows: Rows
 ) -> MaskedPrompt:
     words = tuple(options) if options is not None else masked.words
     if template is None:
@@ -147,7 +154,7 @@ def _masked(
             hint=f"Put {MASK} where the label word goes.",
         )
     place = pieces.index((GAP, True))
-    dataclasses.replace(template, pieces=(*pieces[:place], *pieces[place + 1 :])).check(columns)
+    dataclasses.replace(template, pieces=(*pieces[:place], *pieces[place + 1 :])).check(rows[0])
     before, is_column = pieces[place - 1] if place else ("", False)
     spaced = not is_column and before.endswith(" ")
     if spaced:
@@ -157,7 +164,7 @@ def _masked(
     return MaskedPrompt(
         render=lambda texts: fitted.render({**texts, GAP: MASK}),
         words=_behind(words, spaced=spaced),
-        cut=_cut(masked.cut, template),
+        cut=_cut(task, masked.cut, template, rows),
     )
 
 
@@ -166,7 +173,7 @@ def _generation(
     generation: Generation,
     template: Template | None,
     settings: TaskSettings,
-    columns: Collection[str],
+    rows: Rows,
 ) -> Generation:
     for name in ("prompt", "stop"):
         if generation.is_chat and getattr(settings, name) is not None:
@@ -175,12 +182,12 @@ def _generation(
                 hint="Remove it, or name the columns of a prompt and a completion in data.columns.",
             )
     if template is not None:
-        template.check(columns)
+        template.check(rows[0])
         answer, space = generation.answer, "" if template.ends_with_space else " "
         generation = dataclasses.replace(
             generation,
             render=template.render,
-            cut=_cut(generation.cut, template),
+            cut=_cut(task, generation.cut, template, rows),
             answer=lambda spans: space + answer(spans).lstrip(),
         )
     return dataclasses.replace(
@@ -195,7 +202,11 @@ def _behind(texts: Sequence[str], spaced: bool) -> tuple[str, ...]:
     return tuple(f" {text.strip()}" if spaced else text.strip() for text in texts)
 
 
-def _cut(usual: str, template: Template) -> str:
-    """The column that is shortened: the usual one where the template names it, else its first."""
+def _cut(task: Task, usual: str, template: Template, rows: Rows) -> str:
+    """The column that is shortened, as the module's docstring says."""
     columns = [column for column in template.columns if column != GAP]
-    return usual if usual in columns or not columns else columns[0]
+    is_asked = bool(task.roles) and task.kind in ("choice", "generation")
+    if usual in columns and not is_asked:
+        return usual
+    others = [column for column in columns if column != usual] or columns
+    return max(others, key=lambda column: max(len(str(row.get(column, ""))) for row in rows))

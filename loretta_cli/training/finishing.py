@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from loretta_cli.artifacts.card import write_card
@@ -12,7 +12,7 @@ from loretta_cli.artifacts.files import new_folder, write_json
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import RunError
-from loretta_cli.evaluation.evaluate import RowsToScore, encode, evaluate
+from loretta_cli.evaluation.evaluate import Evaluation, RowsToScore, encode, evaluate
 from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.planning.plan import AdaptedModel, Plan
 from loretta_cli.report.curves import draw_curves
@@ -25,9 +25,10 @@ from loretta_cli.training.trainer import AdapterTrainer
 class TrainReport:
     """What a finished run has to say; the document of ``train --json``.
 
-    ``metrics`` are those of ``rows`` rows of the validation split, after training. ``selection`` says what
-    chose the checkpoint: ``split`` (``validation`` only under the protocol ``paper``), ``rows``, ``metric``,
-    ``value``.
+    ``metrics`` are those of ``rows`` rows of the validation split, after training; of these, ``shortened``
+    were too long and were truncated, and in ``ties`` the two best options have the same score.
+    ``selection`` says what chose the checkpoint: ``split`` (``validation`` only under the protocol
+    ``paper``), ``rows``, ``metric``, ``value``.
     ``seconds`` is the training time of this process: of the last part, where a run was resumed.
     """
 
@@ -35,6 +36,8 @@ class TrainReport:
     metrics: Mapping[str, float]
     main_metric: str
     rows: int
+    shortened: int
+    ties: int
     selection: Mapping[str, object]
     best_step: int
     trainable_parameters: int
@@ -48,14 +51,17 @@ class TrainReport:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def reported_metrics(plan: Plan, trainer: AdapterTrainer, rows: RowsToScore) -> Mapping[str, float]:
-    """The metrics of the validation split; those of MNLI's second one are called ``…_mismatched``."""
+def evaluate_reported(plan: Plan, trainer: AdapterTrainer, rows: RowsToScore) -> Evaluation:
+    """The evaluation of the validation split, with the metrics of MNLI's second one as ``…_mismatched``."""
     model, batch_size = trainer.model_in_use, plan.config.training.evaluation_batch_size
-    metrics = evaluate(model, plan.form, rows, batch_size=batch_size).metrics
+    found = evaluate(model, plan.form, rows, batch_size=batch_size)
     if not plan.data.mismatched:
-        return metrics
+        return found
     other = evaluate(model, plan.form, encode(plan.form, plan.data.mismatched), batch_size=batch_size).metrics
-    return {**metrics, **{f"{name}_mismatched": value for name, value in other.items()}}
+    return replace(
+        found,
+        metrics={**found.metrics, **{f"{name}_mismatched": value for name, value in other.items()}},
+    )
 
 
 def finish(
@@ -64,7 +70,7 @@ def finish(
     run: RunFolder,
     trainer: AdapterTrainer,
     log: MetricsLog,
-    metrics: Mapping[str, float],
+    found: Evaluation,
     seconds: float,
 ) -> TrainReport:
     """Write the adapter (the best one, which Trainer has loaded) and everything that describes the run."""
@@ -78,13 +84,15 @@ def finish(
             hint="The file was changed or cut; start the run anew with --overwrite.",
         )
     if all(record["split"] != "validation" for record in records):
-        log.append(best_step, "validation", metrics)
+        log.append(best_step, "validation", found.metrics)
     chosen_by = str(trainer.args.metric_for_best_model)
     report = TrainReport(
         run=str(run.path),
-        metrics=metrics,
+        metrics=found.metrics,
         main_metric=plan.data.task.main_metric,
         rows=len(plan.data.validation),
+        shortened=found.shortened,
+        ties=found.ties,
         selection={
             "split": split,
             "rows": len(plan.data.selection),

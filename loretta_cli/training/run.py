@@ -29,7 +29,7 @@ from loretta_cli.report import Reporter
 from loretta_cli.tasks.forms import Encoded
 from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
-from loretta_cli.training.finishing import TrainReport, finish, reported_metrics
+from loretta_cli.training.finishing import TrainReport, evaluate_reported, finish
 from loretta_cli.training.gradients import GRADIENTS
 from loretta_cli.training.header import facts
 from loretta_cli.training.parallel import (
@@ -139,8 +139,8 @@ def train_one(
         if checkpoint is None or not trainer.take_up_ended(checkpoint):
             _fit(trainer, checkpoint, reporter)
         seconds = time.monotonic() - started
-        metrics = reported_metrics(plan, trainer, rows.validation)
-        report = finish(plan, adapted, run, trainer, log, metrics, seconds) if log is not None else None
+        found = evaluate_reported(plan, trainer, rows.validation)
+        report = finish(plan, adapted, run, trainer, log, found, seconds) if log is not None else None
         finished = from_first(report)
     assert finished is not None
     return finished

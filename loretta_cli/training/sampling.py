@@ -19,7 +19,7 @@ from loretta_cli.processes import Processes
 BATCHES_SORTED_TOGETHER = 16
 """A window of so many batches is sorted by length; a larger one pads less and mixes less."""
 WEIGHT = "row_weight"
-"""Name of the rows' weights in a batch that several processes share."""
+"""Name of the rows' weights in a batch."""
 
 
 class LengthGroupedSampler(Sampler[int]):
@@ -64,22 +64,26 @@ class LengthGroupedSampler(Sampler[int]):
 class SharedBatches(Sampler[list[tuple[int, float]]]):
     """One process's share of each batch: the same batches as one process would see, dealt out row by row.
 
-    Yields pairs of a row's index and its weight. The weight is the number of processes over the rows of the
-    whole batch, so that the mean of the processes' weighted sums is the mean over the batch, however its
-    rows were dealt out. A process for which a short batch has no row takes the first one with weight 0: all
-    must take part in every step.
+    Yields pairs of a row's index and its weight in the batch: its own over that of the whole batch, times the
+    number of processes. So the mean of the processes' weighted sums is the weighted mean over the batch,
+    however its rows were dealt out. A process for which a short batch has no row takes the first one with
+    weight 0: all must take part in every step.
 
     Args:
         sampler: The order of the rows.
         batch_size: Rows of a batch, of all processes together.
         mine: The place of this process.
+        weights: Of each row.
     """
 
-    def __init__(self, sampler: LengthGroupedSampler, batch_size: int, mine: Processes) -> None:
+    def __init__(
+        self, sampler: LengthGroupedSampler, batch_size: int, mine: Processes, weights: Sequence[float]
+    ) -> None:
         self.sampler = sampler
         self.batch_sampler = self  # Trainer looks here for what it tells the epoch
         self.batches = BatchSampler(sampler, batch_size, drop_last=False)
         self.mine = mine
+        self.weights = weights
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order comes next."""
@@ -90,9 +94,10 @@ class SharedBatches(Sampler[list[tuple[int, float]]]):
 
     def __iter__(self) -> Iterator[list[tuple[int, float]]]:
         for batch in self.batches:
-            weight = self.mine.count / len(batch)
+            unit = self.mine.count / sum(self.weights[row] for row in batch)
             # Every so manieth row: neighbours are of like length, so all processes have as much to do.
-            share = [(row, weight) for row in batch[self.mine.rank :: self.mine.count]]
+            mine = batch[self.mine.rank :: self.mine.count]
+            share = [(row, unit * self.weights[row]) for row in mine]
             yield share or [(batch[0], 0.0)]
 
 

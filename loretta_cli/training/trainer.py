@@ -1,14 +1,14 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
-Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (the mean of a form's
-losses), ``evaluate`` (the one evaluation that ``loretta eval`` uses too), ``_get_train_sampler`` (rows of
-like length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` (a
-completeness marker), ``_load_best_model`` (from where the run lies now).
+Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (the weighted mean of a
+form's losses), ``evaluate`` (the one evaluation that ``loretta eval`` uses too), ``get_train_dataloader``
+(rows carry weights, and several processes share the batches of one), ``_get_train_sampler`` (rows of like
+length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` (a completeness
+marker), ``_load_best_model`` (from where the run lies now).
 
-Overridden for several processes: ``get_train_dataloader`` (they share the batches of one),
-``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no wrapper surrounds),
-``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and ``_load_rng_state``
-(each has its own dropout, and only the first writes).
+Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no
+wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and
+``_load_rng_state`` (each has its own dropout, and only the first writes).
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class AdapterTrainer(Trainer):
         self.estimator = estimator
         self.form = form
         self.evaluation = evaluation
-        # The loss is a mean over the batch's rows, whatever the model's own loss would have counted.
+        # The loss is a mean over the batch, whatever the model's own loss would have counted.
         self.model_accepts_loss_kwargs = False
         self.mine = processes()
         self.averages_gradients = self.mine.count > 1 and not self.is_deepspeed_enabled
@@ -107,10 +107,13 @@ class AdapterTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: Any = None,
     ) -> Any:
-        """The mean of the rows' losses, or their weighted sum where several processes share a batch."""
-        weights = inputs.get(WEIGHT)
+        """The weighted mean of the rows' losses; rows weigh what they weigh in an evaluation.
+
+        So a written row counts by its tokens, within its batch; batches whose gradients are accumulated count
+        the same. Of several processes, the mean of what they return is the weighted mean of the batch.
+        """
         losses = self.form.losses(model, {name: inputs[name] for name in inputs if name != WEIGHT})
-        loss = losses.mean() if weights is None else weights @ losses
+        loss = inputs[WEIGHT] @ losses
         return (loss, {}) if return_outputs else loss
 
     @property
@@ -128,13 +131,12 @@ class AdapterTrainer(Trainer):
         return metrics
 
     def get_train_dataloader(self) -> Any:
-        """Batches of ``training.batch_size`` rows, or this process's share of them."""
-        if self.mine.count == 1:
-            return super().get_train_dataloader()
+        """Batches of ``training.batch_size`` rows, or this process's share of them, with their weights."""
+        weights = [row.get("weight", 1.0) for row in self.train_dataset]
         batch_size = self.args.train_batch_size * self.mine.count
         return DataLoader(
             WeightedRows(self.train_dataset),
-            batch_sampler=SharedBatches(self._get_train_sampler(), batch_size, self.mine),
+            batch_sampler=SharedBatches(self._get_train_sampler(), batch_size, self.mine, weights),
             collate_fn=WeightedCollator(self.data_collator),
             pin_memory=self.args.dataloader_pin_memory,
         )

@@ -143,7 +143,9 @@ MISTAKES = {
         "null",
         name="rows.jsonl",
     ),
-    "data: empty text": _data(b"sentence,label\n" + GOOD_ROWS + b'" ",1\n', "line 12", "text is empty"),
+    "data: empty text": _data(
+        b"text,label\n" + GOOD_ROWS + b'" ",1\n', "line 12", "text is empty", task="classification"
+    ),
     "data: number for text": _data(
         b'{"sentence": 5, "label": 1}\n' * 4, "line 1", "expected a text", name="rows.jsonl"
     ),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FinishedRun, Workplace
+from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace
 from tests.command_line import files_below, loretta, sentence
 
 
@@ -128,3 +128,19 @@ def test_a_merged_classifier_keeps_its_own_order_of_labels(workplace: Workplace,
     assert of_model["metrics"] == pytest.approx(of_run["metrics"], abs=1e-5), (
         "as does the loss, label by label"
     )
+
+
+def test_truncated_rows_are_told_in_the_report_the_card_and_the_evaluation(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    asked = ("--model", workplace.encoder, "--task", "sst2", "--data", workplace.sentences, *FEW_STEPS)
+    run = tmp_path / "run"
+    trained = loretta("train", *asked, "--set", "data.max_length=8", "--output", run, "--json")
+    assert trained.exit_code == 0, trained.stderr
+    report = trained.document
+    count = report["shortened"]
+    assert 0 < count <= report["rows"] == 10
+    assert report["ties"] == 0
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert f"Of the reported rows, {count} were truncated, and in 0 the two best options" in card
+    assert f"{count} of 10 rows were too long and were truncated" in loretta("eval", run).stderr

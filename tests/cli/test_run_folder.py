@@ -32,6 +32,9 @@ CONTRACT_FILES = (
 REPORT_KEYS = {
     "run",
     "metrics",
+    "rows",
+    "shortened",
+    "ties",
     "best_step",
     "trainable_parameters",
     "total_parameters",

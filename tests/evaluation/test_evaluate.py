@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from loretta_cli.errors import DataError, TrainingError
 from loretta_cli.evaluation.evaluate import RowsToScore, evaluate
 from loretta_cli.models.families import Form
 from loretta_cli.tasks import TASKS, Example
@@ -93,3 +94,17 @@ def test_the_tasks_metrics_come_first_and_then_the_loss() -> None:
     assert list(found.metrics) == ["accuracy", "macro_f1", "loss"]
     assert found.metrics["accuracy"] == pytest.approx(3 / 5)
     assert found.ties == 0
+
+
+@pytest.mark.parametrize("weight", [torch.nan, torch.inf])
+def test_a_loss_that_is_not_finite_is_an_error(weight: float) -> None:
+    model = Watched()
+    model.weight.data.fill_(weight)
+    with pytest.raises(TrainingError, match="The loss of the evaluated rows is") as caught:
+        evaluate(model, FORM, ROWS, batch_size=2)
+    assert "model.dtype=float32" in caught.value.hint
+
+
+def test_no_rows_are_an_error_in_the_data() -> None:
+    with pytest.raises(DataError, match="nothing to score"):
+        evaluate(Watched(), FORM, RowsToScore([], Encoded((), 0)), batch_size=2)

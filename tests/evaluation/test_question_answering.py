@@ -11,6 +11,8 @@ from loretta_cli.evaluation.question_answering import (
     normalized,
     squad_exact_match,
     squad_f1,
+    squad_v2_exact_match,
+    squad_v2_f1,
     token_f1,
 )
 from loretta_cli.tasks import Example
@@ -47,6 +49,13 @@ def test_a_text_loses_case_punctuation_articles_and_extra_space(text: str, expec
         ("no no", ["no"], 0.0, 2 / 3),
         ("nothing alike", ["the answer"], 0.0, 0.0),
         ("", ["answer"], 0.0, 0.0),
+        # Of these, normalisation leaves nothing, so they are compared as they are.
+        ("A", ["A"], 1.0, 1.0),
+        ("", ["A"], 0.0, 0.0),
+        ("the", ["A"], 0.0, 0.0),
+        ("-", ["+"], 0.0, 0.0),
+        # That there is no answer is a word like any other.
+        ("", ["unanswerable"], 0.0, 0.0),
     ],
 )
 def test_squad_scores_have_the_values_worked_out_by_hand(
@@ -71,13 +80,13 @@ def test_to_say_that_there_is_no_answer_is_right_where_there_is_none(
 ) -> None:
     examples = [Example({}, answers=answers)]
 
-    assert squad_exact_match(examples, [text]) == score
-    assert squad_f1(examples, [text]) == score
+    assert squad_v2_exact_match(examples, [text]) == score
+    assert squad_v2_f1(examples, [text]) == score
 
 
 def test_a_reference_of_articles_alone_counts_only_where_there_is_no_other() -> None:
-    assert exact_match("", ["The", "band"]) == 0.0
-    assert exact_match("", ["The"]) == 1.0
+    assert squad_v2_exact_match([Example({}, answers=(("The",), ("band",)))], [""]) == 0.0
+    assert squad_v2_exact_match([Example({}, answers=(("The",),))], [""]) == 1.0
 
 
 def test_squad_scores_are_means_of_the_rows() -> None:
@@ -105,6 +114,10 @@ def test_squad_scores_are_means_of_the_rows() -> None:
         ("Packers; Bears", ("Bears", "Packers"), 1.0, 1.0),
         # One of two spans: 1 and 0 over the longer side.
         ("Bears", ("Bears", "Packers"), 0.0, 0.5),
+        # No span stands behind the last separator.
+        ("Bears; Packers;", ("Bears", "Packers"), 1.0, 1.0),
+        ("; ;", ("Bears",), 0.0, 0.0),
+        ("", ("Bears",), 0.0, 0.0),
         ("Bears; Lions; Packers", ("Packers", "Bears"), 0.0, 0.67),
         # The best alignment gives 1 to "tom brady" and 2/3 to "brady" against "james brady".
         ("brady; tom brady", ("tom brady", "james brady"), 0.0, 0.83),

@@ -66,16 +66,22 @@ def test_a_label_by_name_refuses_other_names_and_says_how_to_give_them(cell: obj
     ("cell", "problem"),
     [
         (None, "the text is null"),
-        ("", "the text is empty"),
-        (" \n\t", "the text is empty"),
         (5, "expected a text, found 5"),
         (["a"], "expected a text, found ['a']"),
     ],
 )
-def test_a_text_that_is_none_is_refused(cell: object, problem: str) -> None:
+@pytest.mark.parametrize("is_own", [False, True])
+def test_a_text_that_is_none_is_refused(cell: object, problem: str, is_own: bool) -> None:
     with pytest.raises(DataError) as caught:
-        cells(second=cell).text("second")
+        cells(is_own=is_own, second=cell).text("second")
     assert f"data/train.jsonl, line 12, column 'second': {problem}" in caught.value.message
+
+
+@pytest.mark.parametrize("cell", ["", " \n\t"])
+def test_an_empty_text_is_read_as_it_is_published_and_refused_in_the_users_own_data(cell: str) -> None:
+    assert cells(second=cell).text("second") == cell
+    with pytest.raises(DataError, match="column 'second': the text is empty"):
+        cells(is_own=True, second=cell).text("second")
 
 
 @pytest.mark.parametrize(("cell", "text"), [("", ""), (" a ", " a "), (5, "5"), (0.5, "0.5")])
@@ -153,7 +159,7 @@ def test_a_column_of_the_tasks_own_name_wins_over_another_name_wherever_it_stand
 
 def test_a_fault_names_the_column_as_the_file_does() -> None:
     with pytest.raises(DataError, match="column 'body': the text is empty"):
-        cells(body="").text("text")
+        cells(is_own=True, body="").text("text")
     with pytest.raises(DataError, match="column 'answer': found the label 9"):
         cells(answer=9).label("level", LABELS)
 

@@ -24,8 +24,18 @@ def row(**changes: Any) -> Row:
     return Row({**VALUES, **changes}, "train.jsonl", 7)
 
 
-def test_the_spans_of_a_row_are_its_one_answer() -> None:
-    assert DROP.example(row()).answers == (("Bears", "Packers"),)
+def test_the_spans_of_a_row_are_accepted_together_and_each_alone() -> None:
+    assert DROP.example(row()).answers == (("Bears", "Packers"), ("Bears",), ("Packers",))
+
+
+def test_an_answer_of_every_annotator_is_accepted_once() -> None:
+    spans = {"spans": ["66.6", "33.4", "66.6"], "types": ["number"] * 3}
+
+    assert DROP.example(row(answers_spans=spans)).answers == (("66.6", "33.4"), ("66.6",), ("33.4",))
+
+
+def test_beside_references_the_spans_are_one_answer() -> None:
+    assert DROP.example(row(references=["Lions"])).answers == (("Bears", "Packers"), ("Lions",))
 
 
 def test_references_are_accepted_too() -> None:

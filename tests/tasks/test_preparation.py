@@ -11,9 +11,9 @@ import pytest
 
 from loretta_cli.config import DataSettings, TaskSettings
 from loretta_cli.errors import ConfigError, DataError
-from loretta_cli.tasks import TASKS, preparation
+from loretta_cli.tasks import TASKS, Example, Task, preparation
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
-from loretta_cli.tasks.sources import Row, Splits
+from loretta_cli.tasks.sources import Row, Splits, hub
 
 Write = Callable[..., Path]
 
@@ -151,6 +151,39 @@ def test_a_registered_task_without_data_is_read_from_the_hub(monkeypatch: pytest
     monkeypatch.setattr(preparation, "load_splits", load_splits)
     assert prepare_task(TaskSettings(name="sst2"), settings(None), seed=0).notes[0] == "from the hub"
     assert asked == ["nyu-mll/glue:sst2"]
+
+
+@pytest.mark.parametrize(("name", "split"), [("mr", "test"), ("classification", "validation")])
+def test_a_run_and_an_evaluation_report_the_same_split_of_the_hub(
+    monkeypatch: pytest.MonkeyPatch, name: str, split: str
+) -> None:
+    def download(source: str) -> dict[str, tuple[Row, ...]]:
+        return {
+            part: tuple(Row({"text": f"{part} {n}", "label": n % 2}, part, n) for n in range(6))
+            for part in ("train", "validation", "test")
+        }
+
+    monkeypatch.setattr(hub, "_download", download)
+    source = DataSettings(source="org/reviews")
+    run = prepare_task(TaskSettings(name=name), source, seed=0)
+    again = prepare_split(TaskSettings(name=name), source, "validation", rows=None, seed=0)
+    assert run.validation == again.validation
+    assert [example.texts["text"] for example in run.validation] == [f"{split} {n}" for n in range(6)]
+
+
+def test_a_template_is_checked_against_one_row(monkeypatch: pytest.MonkeyPatch, write: Write) -> None:
+    read: list[Row] = []
+    example = Task.example
+
+    def counted(task: Task, row: Row) -> Example:
+        read.append(row)
+        return example(task, row)
+
+    monkeypatch.setattr(Task, "example", counted)
+    source = settings(write("all.jsonl", reviews(20)))
+    asked = TaskSettings(name="sst2", prompt="{sentence} It was")
+    prepare_split(asked, source, "test", rows=None, seed=0, whole_file=True)
+    assert len(read) == 1 + 20
 
 
 def test_one_split_stands_in_validation(write: Write, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from loretta_cli.errors import ConfigError, DataError
 from loretta_cli.evaluation.metrics import compute_metrics
 from loretta_cli.tasks import OWN, TASKS, Example, Task, check_task
 from loretta_cli.tasks.forms import make_form
+from loretta_cli.tasks.forms.prompt import PromptForm
 from loretta_cli.tasks.sources import Row
 from tests.task_cases import CASES, LABELS, METRICS, NLI, SENTENCES
 from tests.tiny_folders import decoder_tokenizer, encoder_tokenizer
@@ -142,8 +143,39 @@ def test_snli_leaves_out_the_rows_on_which_the_annotators_disagreed() -> None:
 
 def test_the_effect_of_copa_is_joined_by_so() -> None:
     found = TASKS.get("copa").example(row("copa", question="effect", choice1="Ann paid."))
-    assert found.texts["premise"] == "The man lost his job so"
+    assert found.texts["premise_and_joint"] == "The man lost his job so"
     assert found.options[0] == "ann paid."
+
+
+@pytest.mark.parametrize(("asked", "joint"), [("cause", "because"), ("effect", "so")])
+def test_the_joint_of_copa_stays_where_the_premise_is_cut_or_left_out(asked: str, joint: str) -> None:
+    task, decoder = TASKS.get("copa"), decoder_tokenizer()
+    long = task.example(row("copa", question=asked, premise="the river is cold water " * 9))
+    encoded = PromptForm(task, decoder, 40, calibrated=True).encode([long])
+    texts = [
+        decoder.decode(one["input_ids"], skip_special_tokens=True)
+        for one in (encoded.rows[0], encoded.rows[0]["context_free"])
+    ]
+    assert encoded.shortened == 1
+    assert texts[0].startswith("the river")
+    assert texts[0].endswith(f" {joint}")
+    assert texts[1] == f" {joint}"
+
+
+@pytest.mark.parametrize("form", ["classification", "prompt", "masked"])
+def test_the_empty_question_of_two_rows_of_qqp_is_read_in_every_form(form: Any) -> None:
+    tokenizer = decoder_tokenizer() if form == "prompt" else masked_tokenizer("roberta")
+    example = TASKS.get("qqp").example(row("qqp", question2=""))
+    (encoded,) = make_form(form, TASKS.get("qqp"), tokenizer, 512).encode([example]).rows
+    text = tokenizer.decode(encoded["input_ids"])
+    assert "Who is Bob" in text
+    assert "Bob who" not in text
+
+
+def test_the_split_that_is_reported_is_that_of_the_official_evaluation() -> None:
+    on_test = {name for name in TASKS if TASKS.get(name).hub_validation == "test"}
+    assert on_test == {"ag_news", "mr", "sst5", "trec"}
+    assert {TASKS.get(name).hub_validation for name in {*TASKS} - on_test} == {"validation"}
 
 
 def test_a_question_of_copa_is_cause_or_effect() -> None:

@@ -20,7 +20,7 @@ def words(**values: Any) -> TaskSettings:
 
 
 def sst2(**values: Any) -> Task:
-    return reworded(TASKS.get("sst2"), words(**values), TEXTS)
+    return reworded(TASKS.get("sst2"), words(**values), [TEXTS])
 
 
 def test_without_words_a_task_stays_what_it_is() -> None:
@@ -41,7 +41,7 @@ def test_a_prompt_takes_the_place_of_the_tasks_and_its_options_are_joined_to_it(
 
 def test_options_stand_where_the_tasks_own_stood() -> None:
     assert sst2(options=["bad", "good"]).prompt.options == (" bad", " good")
-    boolq = reworded(TASKS.get("boolq"), words(options=[" false", "true"]), PAIR)
+    boolq = reworded(TASKS.get("boolq"), words(options=[" false", "true"]), [PAIR])
     assert boolq.prompt.options == ("false", "true")
 
 
@@ -83,8 +83,18 @@ def test_a_column_that_the_task_does_not_have_is_refused_with_the_nearest(key: s
 
 def test_the_column_that_is_cut_is_the_usual_one_if_the_template_names_it() -> None:
     boolq = TASKS.get("boolq")
-    assert reworded(boolq, words(prompt="{question} {passage}"), PAIR).prompt.cut == "passage"
-    assert reworded(boolq, words(prompt="{question}"), PAIR).prompt.cut == "question"
+    assert reworded(boolq, words(prompt="{question} {passage}"), [PAIR]).prompt.cut == "passage"
+    assert reworded(boolq, words(prompt="{question}"), [PAIR]).prompt.cut == "question"
+
+
+@pytest.mark.parametrize("template", ["{a} {b} {c}", "{c} {b} {a}"])
+def test_without_the_usual_column_the_one_with_the_longest_text_of_the_first_rows_is_cut(
+    template: str,
+) -> None:
+    rows = [{"a": "aa", "b": "", "c": 12}, {"a": "aa", "b": "bbbb", "c": 123}, {"a": "aaa", "b": "", "c": 1}]
+    assert reworded(TASKS.get("sst2"), words(prompt=template), rows).prompt.cut == "b"
+    masked = reworded(TASKS.get("sst2"), words(masked_prompt=template + "{mask}"), rows).masked
+    assert masked.cut == "b"
 
 
 @pytest.mark.parametrize(
@@ -99,14 +109,14 @@ def test_the_column_that_is_cut_is_the_usual_one_if_the_template_names_it() -> N
 )
 def test_words_for_which_a_task_has_no_place_are_refused(name: str, values: dict[str, Any], key: str) -> None:
     with pytest.raises(ConfigError, match=f"{key} is set, but the task {name} does not read it"):
-        reworded(TASKS.get(name), words(**values), {})
+        reworded(TASKS.get(name), words(**values), [{}])
 
 
 def test_a_generated_answer_ends_and_is_as_long_as_asked() -> None:
     texts = {"title": "t", "context": "c", "question": "q"}
     squad = TASKS.get("squad")
     asked = words(prompt="{context} {question}\n", stop=["."], max_new_tokens=3)
-    task = reworded(squad, asked, texts)
+    task = reworded(squad, asked, [texts])
     assert task.generation.render(texts) == "c q\n"
     assert task.generation.answer(("x", "y")) == squad.generation.answer(("x", "y")).lstrip()
     assert (task.generation.stop, task.generation.max_new_tokens) == ((".",), 3)

@@ -137,7 +137,8 @@ def test_processes_deal_out_the_batches_of_one(count: int, rows: int) -> None:
     whole = batches(order(1, lengths=LENGTHS[:rows], batch=24), 24)
     shares = []
     for rank in range(count):
-        shared = SharedBatches(LengthGroupedSampler(LENGTHS[:rows], 24, 0), 24, Processes(rank, rank, count))
+        mine = Processes(rank, rank, count)
+        shared = SharedBatches(LengthGroupedSampler(LENGTHS[:rows], 24, 0), 24, mine, [1.0] * rows)
         shared.set_epoch(1)
         shares.append(list(shared))
         assert len(shared) == len(shares[-1]) == len(whole), "every process takes part in every step"
@@ -150,21 +151,28 @@ def test_processes_deal_out_the_batches_of_one(count: int, rows: int) -> None:
             assert {weight for _, weight in part} <= {0.0, count / len(batch)}
 
 
-def test_the_mean_of_the_weighted_sums_is_the_mean_over_the_batch() -> None:
+@pytest.mark.parametrize(
+    ("weights", "mean"), [([1.0] * 5, 27 / 5), ([3, 1, 2, 1, 3], (3 * 3 + 5 + 2 * 6 + 9 + 3 * 4) / 10)]
+)
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_mean_of_the_weighted_sums_is_the_weighted_mean_over_the_batch(
+    weights: list[float], mean: float, count: int
+) -> None:
     rows = [{"input_ids": [1] * length, "loss": float(length)} for length in (3, 5, 6, 9, 4)]
     shares = []
-    for rank in range(2):
+    for rank in range(count):
         sampler = LengthGroupedSampler([len(row["input_ids"]) for row in rows], 8, 0)
-        (share,) = SharedBatches(sampler, 8, Processes(rank, rank, 2))
+        (share,) = SharedBatches(sampler, 8, Processes(rank, rank, count), weights)
         collate = WeightedCollator(lambda some: {"loss": torch.tensor([row["loss"] for row in some])})
         batch = collate([WeightedRows(rows)[item] for item in share])
         shares.append(float(batch[WEIGHT] @ batch["loss"]))
 
-    assert sum(shares) / 2 == pytest.approx(27 / 5)
+    assert sum(shares) / count == pytest.approx(mean)
 
 
 def test_an_epoch_set_where_trainer_looks_reaches_the_sampler() -> None:
-    shared = SharedBatches(LengthGroupedSampler(LENGTHS, BATCH, 0), BATCH, Processes(0, 0, 2))
+    sampler = LengthGroupedSampler(LENGTHS, BATCH, 0)
+    shared = SharedBatches(sampler, BATCH, Processes(0, 0, 2), [1.0] * len(LENGTHS))
     first = list(shared)
     shared.batch_sampler.set_epoch(1)
 

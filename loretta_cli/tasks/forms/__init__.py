@@ -10,7 +10,7 @@ from typing import Any
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Task
-from loretta_cli.tasks.forms.base import Batch, Encoded, Prediction, Row, TaskForm, length_of, on_device
+from loretta_cli.tasks.forms.base import Batch, Encoded, Prediction, Row, TaskForm, length_of
 from loretta_cli.tasks.forms.chat import ChatForm
 from loretta_cli.tasks.forms.generation import GenerationForm, TextToTextGenerationForm
 from loretta_cli.tasks.forms.head import HeadForm
@@ -18,6 +18,7 @@ from loretta_cli.tasks.forms.language_modeling import LanguageModelingForm
 from loretta_cli.tasks.forms.masked import MaskedForm, label_words
 from loretta_cli.tasks.forms.prompt import PromptForm
 from loretta_cli.tasks.forms.text_to_text import TextToTextForm
+from loretta_cli.tasks.forms.token_losses import predict_losses
 
 __all__ = [
     "Batch",
@@ -28,7 +29,7 @@ __all__ = [
     "length_of",
     "longest_row",
     "make_form",
-    "on_device",
+    "predict_losses",
 ]
 
 LONGEST = {"classification": 256, "prompt": 1024, "masked": 256, "generation": 1024}

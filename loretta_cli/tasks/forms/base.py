@@ -12,6 +12,7 @@ from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import nn
+from torch.distributed.tensor import DTensor
 
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Example, Task
@@ -47,8 +48,8 @@ class Prediction:
     Args:
         value: The number of a label or an option, a score, or a text.
         loss: The row's loss.
-        scores: Of the labels or options, where there are some.
-        weight: Of the row in the mean loss.
+        scores: Of the labels or options, where there are some; those that chose, if they are calibrated.
+        weight: Of the row in the mean loss; a training batch weighs it the same.
     """
 
     value: int | float | str
@@ -58,9 +59,9 @@ class Prediction:
 
     @property
     def is_tie(self) -> bool:
-        """Whether the two best options have the very same score, so that their order decided."""
+        """Whether an option was chosen and another has the very same score, so that their order decided."""
         best = sorted(self.scores)[-2:]
-        return len(best) == 2 and best[0] == best[1]
+        return isinstance(self.value, int) and len(best) == 2 and best[0] == best[1]
 
 
 class TaskForm(Protocol):
@@ -102,3 +103,8 @@ def on_device(batch: dict[str, torch.Tensor], model: nn.Module) -> dict[str, tor
     """A batch on the device of a model."""
     device = next(model.parameters()).device
     return {name: value.to(device) for name, value in batch.items()}
+
+
+def is_in_parts(model: nn.Module) -> bool:
+    """Whether processes share the weights (FSDP2, ZeRO-3), so that all must read equally many batches."""
+    return any(isinstance(one, DTensor) or hasattr(one, "ds_id") for one in model.parameters())

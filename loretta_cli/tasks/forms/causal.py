@@ -6,6 +6,7 @@ and each option is read behind them.
 
 from __future__ import annotations
 
+import copy
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,7 +15,7 @@ import torch
 from torch import nn
 
 from loretta_cli.tasks.encoding import padded
-from loretta_cli.tasks.forms.base import Row
+from loretta_cli.tasks.forms.base import Row, is_in_parts
 from loretta_cli.tasks.forms.options import by_row
 
 
@@ -57,13 +58,17 @@ def _logits_behind_virtual_tokens(
 def can_share(model: nn.Module) -> bool:
     """Whether options can be read behind the kept keys and values of a prompt.
 
-    PEFT's virtual tokens stand before every text it reads, and would stand before an option too.
+    PEFT's virtual tokens stand before every text it reads, and would stand before an option too. An
+    encoder-decoder has the prompt in its encoder.
     """
-    return _takes(model, "past_key_values") and not has_virtual_tokens(model)
+    is_causal = _takes(model, "past_key_values") and not _takes(model, "decoder_input_ids")
+    return is_causal and not has_virtual_tokens(model)
 
 
 def shared_prompt_scores(model: nn.Module, rows: Sequence[Row], pad_token_id: int) -> torch.Tensor:
     """Mean log-probability of each option's tokens ``(rows, most options)``; each prompt is read once.
+
+    No more options are read at once than there are rows: each has its copy of the keys and values.
 
     Args:
         model: A causal language model that keeps keys and values.
@@ -84,16 +89,21 @@ def shared_prompt_scores(model: nn.Module, rows: Sequence[Row], pad_token_id: in
     first = read.logits[:, -1].float().log_softmax(dim=-1)[of_row, ids[:, 0]]
     if ids.shape[1] == 1:
         return by_row(first, counts)
-    cache = read.past_key_values
-    cache.batch_select_indices(of_row)
     mask = torch.cat([prompts["attention_mask"][of_row], counted[:, :-1]], dim=1)
     inputs = {"input_ids": ids[:, :-1], "attention_mask": mask}
     if _takes(model, "position_ids"):
         inputs["position_ids"] = _positions(mask)[:, prompts["input_ids"].shape[1] :]
-    logits = model(**inputs, past_key_values=cache, use_cache=True).logits
-    later = logits.float().log_softmax(dim=-1).gather(2, ids[:, 1:, None])[..., 0]
-    scores = (first + (later * counted[:, 1:]).sum(-1)) / counted.sum(-1)
-    return by_row(scores, counts)
+    later = torch.zeros_like(first)
+    most = len(options) if is_in_parts(model) else len(rows)
+    for start in range(0, len(options), most):
+        part = slice(start, start + most)
+        cache = copy.deepcopy(read.past_key_values)
+        cache.batch_select_indices(of_row[part])
+        given = {name: value[part] for name, value in inputs.items()}
+        logits = model(**given, past_key_values=cache, use_cache=True).logits
+        found = logits.float().log_softmax(dim=-1).gather(2, ids[part, 1:, None])[..., 0]
+        later[part] = (found * counted[part, 1:]).sum(-1)
+    return by_row((first + later) / counted.sum(-1), counts)
 
 
 def _positions(mask: torch.Tensor) -> torch.Tensor:

@@ -16,7 +16,7 @@ from loretta_cli.errors import ConfigError, DataError
 from loretta_cli.tasks.base import Example
 from loretta_cli.tasks.encoding import continuations
 from loretta_cli.tasks.forms.base import Row
-from loretta_cli.tasks.forms.generation import GenerationForm, row_of
+from loretta_cli.tasks.forms.generation import ROOM_HINT, GenerationForm, row_of
 
 Messages = Sequence[dict[str, Any]]
 
@@ -78,6 +78,6 @@ def _without_oldest_turn(messages: Messages, max_length: int) -> Messages:
     if len(users) < 2:
         raise DataError(
             f"The last turn of a chat does not fit data.max_length={max_length} tokens.",
-            hint="Raise data.max_length.",
+            hint=ROOM_HINT,
         )
     return [*messages[: users[0]], *messages[users[1] :]]

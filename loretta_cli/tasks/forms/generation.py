@@ -1,13 +1,14 @@
 """The generation form: a language model answers a prompt in its own words.
 
 Trained by teacher forcing: the loss is the mean of the answer's tokens, the stop behind it included, so that
-the model learns to end. Evaluated by greedy decoding up to a stop, as in MeZO.
+the model learns to end. The loss of several rows is the mean of all their tokens, in training as in
+evaluation. Evaluated by greedy decoding up to a stop, as in MeZO.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from torch import nn
@@ -15,11 +16,17 @@ from torch import nn
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Example, Generation, Texts
 from loretta_cli.tasks.encoding import continuations, fitting_prompt
-from loretta_cli.tasks.forms.base import Prediction, Row, on_device
+from loretta_cli.tasks.forms.base import Prediction, Row
 from loretta_cli.tasks.forms.greedy import write
 from loretta_cli.tasks.forms.prompt import PromptForm
 from loretta_cli.tasks.forms.text_to_text import TextToTextForm
-from loretta_cli.tasks.scoring import Reading, SayTheRightOne
+from loretta_cli.tasks.forms.token_losses import predict_losses
+from loretta_cli.tasks.scoring import Objective, TeacherForcing
+
+ROOM_HINT = (
+    "Raise data.max_length. Room is left for the answer, or for task.max_new_tokens tokens if that is more: "
+    "lower it, or shorten the answer."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +42,9 @@ class GenerationForm(PromptForm):
         return self.task.generation
 
     @property
-    def reading(self) -> Reading:
+    def objective(self) -> Objective:
         """The answer's loss."""
-        return SayTheRightOne()
+        return TeacherForcing()
 
     def _encode(self, example: Example) -> tuple[Row, bool]:
         answer = self.generation.answer(example.answers[0])
@@ -49,8 +56,9 @@ class GenerationForm(PromptForm):
             ids, answer_ids = self._joined(prompt, answer)
             return ids, len(ids) + max(len(answer_ids), self.generation.max_new_tokens)
 
-        cut = self.generation.cut
-        ids, is_cut = fitting_prompt(example.texts, cut, self.tokenizer, self.max_length, tokens)
+        ids, is_cut = fitting_prompt(
+            example.texts, self.generation.cut, self.tokenizer, self.max_length, tokens, ROOM_HINT
+        )
         return row_of(ids, answer_ids), is_cut
 
     def _joined(self, prompt: str, answer: str) -> tuple[list[int], list[int]]:
@@ -62,11 +70,8 @@ class GenerationForm(PromptForm):
 
     def predict(self, model: nn.Module, rows: Sequence[Row]) -> list[Prediction]:
         """The text that the model writes for each row, and the loss of the answer, weighted by its tokens."""
-        losses = self.losses(model, on_device(self.batch(rows), model)).tolist()
-        return [
-            Prediction(text, loss, weight=row["weight"])
-            for text, loss, row in zip(self._write(model, rows), losses, rows, strict=True)
-        ]
+        losses = predict_losses(self, model, rows)
+        return [replace(one, value=text) for one, text in zip(losses, self._write(model, rows), strict=True)]
 
     def _write(self, model: nn.Module, rows: Sequence[Row]) -> list[str]:
         return write(

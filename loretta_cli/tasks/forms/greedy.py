@@ -14,11 +14,10 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.distributed.tensor import DTensor
 from transformers import GenerationConfig, StoppingCriteria
 
 from loretta_cli.tasks.encoding import padded
-from loretta_cli.tasks.forms.base import on_device
+from loretta_cli.tasks.forms.base import is_in_parts, on_device
 from loretta_cli.tasks.forms.causal import has_virtual_tokens, unwrapped
 
 Stops = tuple[str, ...]
@@ -64,7 +63,7 @@ def write(
                 **on_device(batch, model),
                 generation_config=settings,
                 stopping_criteria=[_AtStops(tokenizer, start, ends)],
-                synced_gpus=_is_in_parts(model),
+                synced_gpus=is_in_parts(model),
             )
         texts = [_text(row, tokenizer, settings.eos_token_id or []) for row in written[:, start:].tolist()]
         found |= {
@@ -97,15 +96,10 @@ def _batches(model: nn.Module, prompts: Sequence[Sequence[int]]) -> list[list[in
     places = range(len(prompts))
     if not has_virtual_tokens(model):
         return [list(places)]
-    if _is_in_parts(model):
+    if is_in_parts(model):
         return [[place] for place in places]
     by_length = sorted(places, key=lambda place: len(prompts[place]))
     return [list(group) for _, group in groupby(by_length, key=lambda place: len(prompts[place]))]
-
-
-def _is_in_parts(model: nn.Module) -> bool:
-    """Whether processes share the weights (FSDP2, ZeRO-3), so that each must go on while another does."""
-    return any(isinstance(one, DTensor) or hasattr(one, "ds_id") for one in model.parameters())
 
 
 def _owners(model: nn.Module) -> list[Any]:

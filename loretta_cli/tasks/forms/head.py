@@ -16,6 +16,7 @@ from torch import nn
 from loretta_cli.errors import DataError
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Example
+from loretta_cli.tasks.encoding import named_row
 from loretta_cli.tasks.forms.base import Batch, Encoded, Row
 from loretta_cli.tasks.forms.options import OptionForm, by_row, labels_of
 
@@ -46,7 +47,7 @@ class HeadForm(OptionForm):
                 shortened += cut
             rows.append({**inputs, "labels": example.label})
         if self.ends_texts:
-            _check_end_tokens(rows, self.tokenizer)
+            _check_end_tokens(examples, rows, self.tokenizer)
         return Encoded(tuple(rows), shortened)
 
     def _tokens(self, *texts: str) -> tuple[Row, bool]:
@@ -82,8 +83,21 @@ class HeadForm(OptionForm):
             return logits
         return by_row(logits[:, 0], batch["options"])
 
+    def evaluation_scores(self, model: nn.Module, rows: Sequence[Row]) -> torch.Tensor:
+        """Scores ``(rows, labels)`` of some rows, fp32."""
+        if self.task.kind != "choice":
+            return OptionForm.evaluation_scores(self, model, rows)
+        inputs = [{name: value for name, value in row.items() if name != "labels"} for row in rows]
+        counts = [len(row["input_ids"]) for row in inputs]
+        apart = [
+            {"labels": 0, **{name: [row[name][option]] for name in row}}
+            for row, count in zip(inputs, counts, strict=True)
+            for option in range(count)
+        ]
+        return self.scores_apart(model, apart, counts)
 
-def _check_end_tokens(rows: Sequence[Row], tokenizer: Any) -> None:
+
+def _check_end_tokens(examples: Sequence[Example], rows: Sequence[Row], tokenizer: Any) -> None:
     """Refuse rows that the classification head of an encoder-decoder cannot read.
 
     It looks at the last end-of-text token, and transformers wants the same number of them in every row.
@@ -94,11 +108,12 @@ def _check_end_tokens(rows: Sequence[Row], tokenizer: Any) -> None:
     end = tokenizer.eos_token_id
     counts = [row["input_ids"].count(end) for row in rows]
     if len(set(counts)) > 1:
-        raise DataError(
-            f"A text contains the tokenizer's end-of-text token {tokenizer.eos_token!r}, at which the "
-            "classification head of an encoder-decoder looks.",
-            hint="Remove it from the texts, or use --set task.form=prompt.",
-        )
+        with named_row(examples[counts.index(max(counts))]):
+            raise DataError(
+                f"A text contains the tokenizer's end-of-text token {tokenizer.eos_token!r}, at which the "
+                "classification head of an encoder-decoder looks.",
+                hint="Remove it from the texts, or use --set task.form=prompt.",
+            )
     if counts and not counts[0]:
         raise DataError(
             "The tokenizer ends no text with an end-of-text token, at which the classification head of an "

@@ -16,21 +16,25 @@ from torch import nn
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Example
 from loretta_cli.tasks.encoding import padded
-from loretta_cli.tasks.forms.base import Encoded, Prediction, Row, on_device
+from loretta_cli.tasks.forms.base import Encoded, Prediction, Row
 from loretta_cli.tasks.forms.prompt import PromptForm
-from loretta_cli.tasks.scoring import Reading, SayTheRightOne
+from loretta_cli.tasks.forms.token_losses import predict_losses
+from loretta_cli.tasks.scoring import Objective, TeacherForcing
 
 
 @dataclass(frozen=True, slots=True)
 class LanguageModelingForm(PromptForm):
-    """Texts in rows of at most ``max_length`` tokens; a row's loss is the mean of its tokens."""
+    """Texts in rows of at most ``max_length`` tokens; a row's loss is the mean of its tokens.
+
+    The loss of several rows is the mean of all their tokens, in training as in evaluation.
+    """
 
     name: ClassVar[Form] = "generation"
 
     @property
-    def reading(self) -> Reading:
+    def objective(self) -> Objective:
         """The loss of all tokens."""
-        return SayTheRightOne()
+        return TeacherForcing()
 
     def encode(self, examples: Sequence[Example]) -> Encoded:
         """Rows ``{"input_ids", "weight"}``, one or more a text; the end-of-text token ends each text."""
@@ -56,5 +60,4 @@ class LanguageModelingForm(PromptForm):
 
     def predict(self, model: nn.Module, rows: Sequence[Row]) -> list[Prediction]:
         """No text; the loss of each row, weighted by its tokens."""
-        losses = self.losses(model, on_device(self.batch(rows), model)).tolist()
-        return [Prediction("", loss, weight=row["weight"]) for row, loss in zip(rows, losses, strict=True)]
+        return predict_losses(self, model, rows)

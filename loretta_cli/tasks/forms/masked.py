@@ -16,7 +16,7 @@ from torch import nn
 from loretta_cli.errors import ConfigError, DataError
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import MASK, Example, MaskedPrompt, Task, Texts
-from loretta_cli.tasks.encoding import check_options, fitting_prompt, padded
+from loretta_cli.tasks.encoding import check_options, fitting_prompt, named_row, padded
 from loretta_cli.tasks.forms.base import Batch, Encoded, Row
 from loretta_cli.tasks.forms.causal import unwrapped
 from loretta_cli.tasks.forms.options import OptionForm, labels_of
@@ -44,9 +44,10 @@ class MaskedForm(OptionForm):
         rows: list[Row] = []
         shortened = 0
         for example in examples:
-            ids, cut = fitting_prompt(
-                example.texts, self.prompt.cut, self.tokenizer, self.max_length, self._tokens
-            )
+            with named_row(example):
+                ids, cut = fitting_prompt(
+                    example.texts, self.prompt.cut, self.tokenizer, self.max_length, self._tokens
+                )
             shortened += cut
             rows.append({"input_ids": ids, "labels": example.label})
         return Encoded(tuple(rows), shortened)

@@ -13,8 +13,14 @@ from torch.nn.utils.rnn import pad_sequence
 
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Example, Task
-from loretta_cli.tasks.forms.base import Batch, Encoded, Prediction, Row, on_device
-from loretta_cli.tasks.scoring import ChooseOne, OneValue, Reading, SayTheRightOne, Scale
+from loretta_cli.tasks.forms.base import Batch, Encoded, Prediction, Row, is_in_parts, on_device
+from loretta_cli.tasks.scoring import (
+    ExpectedScore,
+    Objective,
+    OptionCrossEntropy,
+    SquaredError,
+    TeacherForcing,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +51,49 @@ class OptionForm(ABC):
         """Scores ``(rows, labels)`` of a batch, fp32."""
 
     @property
-    def reading(self) -> Reading:
+    def objective(self) -> Objective:
         """What the scores mean."""
         if self.task.kind == "regression":
-            return OneValue() if self.name == "classification" else Scale(self.task.values)
+            return SquaredError() if self.name == "classification" else ExpectedScore(self.task.values)
         is_said = self.task.kind == "choice" and self.name == "prompt"
-        return SayTheRightOne() if is_said else ChooseOne()
+        return TeacherForcing() if is_said else OptionCrossEntropy()
 
     def losses(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """The loss of each row of a batch, ``(rows,)``."""
-        return self.reading.losses(self.scores(model, batch), batch["labels"])
+        return self.objective.losses(self.scores(model, batch), batch["labels"])
 
     def evaluation_scores(self, model: nn.Module, rows: Sequence[Row]) -> torch.Tensor:
         """Scores ``(rows, labels)`` of some rows, fp32."""
         return self.scores(model, on_device(self.collate(rows), model))
 
+    def scores_apart(self, model: nn.Module, apart: Sequence[Row], counts: Sequence[int]) -> torch.Tensor:
+        """Scores ``(rows, most options)``, fp32; no more texts are read at once than there are rows.
+
+        Args:
+            model: The model.
+            apart: The rows, taken apart into rows of one option each.
+            counts: How many each row makes.
+        """
+        most = len(apart) if is_in_parts(model) else len(counts)
+        parts = [apart[start : start + most] for start in range(0, len(apart), most)]
+        scores = [self.scores(model, on_device(self.collate(part), model))[:, 0] for part in parts]
+        return by_row(torch.cat(scores), torch.tensor(counts))
+
+    def scores_to_choose_by(
+        self, model: nn.Module, rows: Sequence[Row], scores: torch.Tensor
+    ) -> torch.Tensor:
+        """What predictions are made from: the scores, if they are not calibrated."""
+        return scores
+
     def predict(self, model: nn.Module, rows: Sequence[Row]) -> list[Prediction]:
-        """What the model says of some rows, without gradients, in evaluation mode."""
-        scores = self.evaluation_scores(model, rows).cpu()
-        losses = self.reading.losses(scores, labels_of(rows)).tolist()
-        values = self.reading.predictions(scores)
+        """What the model says of some rows, without gradients, in evaluation mode.
+
+        The losses are those of the scores as they are, as in training.
+        """
+        scores = self.evaluation_scores(model, rows)
+        losses = self.objective.losses(scores.cpu(), labels_of(rows)).tolist()
+        scores = self.scores_to_choose_by(model, rows, scores).cpu()
+        values = self.objective.predictions(scores)
         return [
             Prediction(value, loss, tuple(row))
             for value, loss, row in zip(values, losses, scores.tolist(), strict=True)

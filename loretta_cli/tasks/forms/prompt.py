@@ -16,9 +16,10 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pad_sequence
 
+from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Form
 from loretta_cli.tasks.base import Example, Prompt, Texts
-from loretta_cli.tasks.encoding import check_options, continuations, fitting_prompt, padded
+from loretta_cli.tasks.encoding import check_options, continuations, fitting_prompt, named_row, padded
 from loretta_cli.tasks.forms.base import Batch, Encoded, Row, on_device
 from loretta_cli.tasks.forms.causal import can_share, last_logits, model_inputs, shared_prompt_scores
 from loretta_cli.tasks.forms.options import OptionForm, by_row, labels_of
@@ -51,11 +52,12 @@ class PromptForm(OptionForm):
         rows: list[Row] = []
         shortened = 0
         for example in examples:
-            row, cut = self._encode(example)
+            with named_row(example):
+                row, cut = self._encode(example)
+                if self.calibrated:
+                    texts = {**example.texts, self.prompt.cut: ""}
+                    row["context_free"], _ = self._encode(dataclasses.replace(example, texts=texts))
             shortened += cut
-            if self.calibrated:
-                texts = {**example.texts, self.prompt.cut: ""}
-                row["context_free"], _ = self._encode(dataclasses.replace(example, texts=texts))
             rows.append(row)
         return Encoded(tuple(rows), shortened)
 
@@ -70,6 +72,12 @@ class PromptForm(OptionForm):
             return ids, len(ids) + max(map(len, options))
 
         ids, cut = fitting_prompt(example.texts, self.prompt.cut, self.tokenizer, self.max_length, tokens)
+        if not ids:
+            without = " without its context, as task.calibration reads it," if self.calibrated else ""
+            raise ConfigError(
+                f"A prompt{without} has no tokens, and a model needs one before an option.",
+                hint="Put words of your own into task.prompt, beside the columns.",
+            )
         return {"input_ids": ids, "options": options, "labels": example.label}, cut
 
     def collate(self, rows: Sequence[Row]) -> dict[str, torch.Tensor]:
@@ -106,23 +114,30 @@ class PromptForm(OptionForm):
         return by_row(scores, batch["options"])
 
     def evaluation_scores(self, model: nn.Module, rows: Sequence[Row]) -> torch.Tensor:
-        """Scores ``(rows, labels)`` of some rows, fp32, calibrated if asked."""
-        scores = self.rank(model, rows)
-        if self.calibrated:
-            without = self.rank(model, [row["context_free"] for row in rows])
-            scores = torch.where(scores.isinf(), scores, scores - without)
-        return scores
-
-    def rank(self, model: nn.Module, rows: Sequence[Row]) -> torch.Tensor:
-        """Mean log-probability of each option; a prompt is read once for all its options."""
-        if all_single(rows) or not can_share(model):
+        """Mean log-probability of each option; a prompt is read once for all its options if it can be."""
+        if all_single(rows):
             return self.scores(model, on_device(self.batch(rows), model))
-        return shared_prompt_scores(model, rows, self.tokenizer.pad_token_id)
+        if can_share(model):
+            return shared_prompt_scores(model, rows, self.tokenizer.pad_token_id)
+        apart = [{**row, "options": [option], "labels": 0} for row in rows for option in row["options"]]
+        return self.scores_apart(model, apart, [len(row["options"]) for row in rows])
+
+    def scores_to_choose_by(
+        self, model: nn.Module, rows: Sequence[Row], scores: torch.Tensor
+    ) -> torch.Tensor:
+        """The scores of some rows, calibrated if asked."""
+        if not self.calibrated:
+            return scores
+        without = self.evaluation_scores(model, [row["context_free"] for row in rows])
+        return torch.where(scores.isinf(), scores, scores - without)
 
 
 def options_of(prompt: Prompt, example: Example) -> tuple[str, ...]:
-    """The texts that may follow a prompt: the task's, or the row's own behind a space."""
-    return prompt.options or tuple(f" {option}" for option in example.options)
+    """The texts that may follow a prompt: the task's, or the row's own, with a space between."""
+    if prompt.options:
+        return prompt.options
+    space = "" if prompt.render(example.texts)[-1:].isspace() else " "
+    return tuple(space + option for option in example.options)
 
 
 def all_single(rows: Sequence[Row]) -> bool:

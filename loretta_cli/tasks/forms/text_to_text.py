@@ -13,7 +13,7 @@ from torch import nn
 
 from loretta_cli.tasks.base import Example, Texts
 from loretta_cli.tasks.encoding import check_options, fitting_prompt, padded
-from loretta_cli.tasks.forms.base import Batch, Row, on_device
+from loretta_cli.tasks.forms.base import Batch, Row
 from loretta_cli.tasks.forms.options import by_row, labels_of
 from loretta_cli.tasks.forms.prompt import (
     PromptForm,
@@ -87,7 +87,3 @@ class TextToTextForm(PromptForm):
         found = log_probabilities.gather(2, batch["answer_ids"][..., None])[..., 0]
         counted = torch.arange(found.shape[1], device=lengths.device) < lengths[:, None]
         return by_row((found * counted).sum(-1) / lengths, batch["options"])
-
-    def rank(self, model: nn.Module, rows: Sequence[Row]) -> torch.Tensor:
-        """Mean log-probability of each option."""
-        return self.scores(model, on_device(self.batch(rows), model))

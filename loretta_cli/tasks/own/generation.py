@@ -81,7 +81,8 @@ def _pair(asked: Asked) -> tuple[Task, list[str]]:
         scorer="squad",
         generation=Generation(
             render=render,
-            cut=prompt or named[0],
+            # Without a column for the prompt there is a template, which chooses.
+            cut=more[0] if more else prompt or "",
             answer=lambda spans: spans[0],
             stop=(),
             max_new_tokens=LONGEST_ANSWER,

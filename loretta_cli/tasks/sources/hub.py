@@ -21,13 +21,16 @@ def is_hub_id(source: str) -> bool:
     return _HUB_ID.fullmatch(source) is not None
 
 
-def load_hub(source: str, *, validation_fraction: float, seed: int) -> Splits:
+def load_hub(
+    source: str, *, validation_fraction: float, seed: int, validation_split: str = "validation"
+) -> Splits:
     """Read a data set of the hub; where it has no validation split, a share of train is held out.
 
     Args:
         source: ``org/name`` or ``org/name:config``.
         validation_fraction: The share of train rows to hold out where there is no validation split.
         seed: Chooses which rows are held out.
+        validation_split: The split to validate on where the data set has it (``test`` of some benchmarks).
 
     Returns:
         The splits.
@@ -41,7 +44,8 @@ def load_hub(source: str, *, validation_fraction: float, seed: int) -> Splits:
     if not train:
         found = ", ".join(splits) or "nothing"
         raise DataError(f"The hub data set {source!r} has no train rows; its splits are {found}.")
-    validation = next((splits[name] for name in SPLIT_NAMES["validation"] if splits.get(name)), ())
+    names = (validation_split, *SPLIT_NAMES["validation"])
+    validation = next((splits[name] for name in names if splits.get(name)), ())
     others = {name: splits.get(name, ()) for name in ("test", "validation_mismatched")}
     if validation:
         parts = {"train": train, "validation": validation, **others}

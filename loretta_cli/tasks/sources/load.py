@@ -30,7 +30,14 @@ EXPECTED = (
 )
 
 
-def load_splits(source: str, *, validation_fraction: float, seed: int, hub_id_allowed: bool = True) -> Splits:
+def load_splits(
+    source: str,
+    *,
+    validation_fraction: float,
+    seed: int,
+    hub_id_allowed: bool = True,
+    hub_validation: str = "validation",
+) -> Splits:
     """Read a data source.
 
     Args:
@@ -40,6 +47,7 @@ def load_splits(source: str, *, validation_fraction: float, seed: int, hub_id_al
         validation_fraction: The share of rows to hold out where there is no validation split.
         seed: Chooses which rows are held out.
         hub_id_allowed: False refuses the look-up on the hub.
+        hub_validation: The split of a hub data set to validate on, where it has it.
 
     Returns:
         Train, validation and test rows; only test may be empty.
@@ -57,14 +65,22 @@ def load_splits(source: str, *, validation_fraction: float, seed: int, hub_id_al
     if mode is None:
         if not hub_id_allowed or _looks_like_path(source, path) or not is_hub_id(source):
             raise DataError(f"{source}: no such file or folder.", hint=_nearest(path) or EXPECTED)
-        return load_hub(source, validation_fraction=validation_fraction, seed=seed)
+        return load_hub(
+            source, validation_fraction=validation_fraction, seed=seed, validation_split=hub_validation
+        )
     if stat.S_ISDIR(mode):
         return load_folder(path, source)
     return load_file(path, source, validation_fraction=validation_fraction, seed=seed)
 
 
 def load_split(
-    source: str, split: str, *, validation_fraction: float, seed: int, whole_file: bool = False
+    source: str,
+    split: str,
+    *,
+    validation_fraction: float,
+    seed: int,
+    whole_file: bool = False,
+    hub_validation: str = "validation",
 ) -> tuple[Row, ...]:
     """Read the rows of one split, for an evaluation.
 
@@ -74,6 +90,7 @@ def load_split(
         validation_fraction: As for :func:`load_splits`.
         seed: As for :func:`load_splits`.
         whole_file: A source that is one file is the split; nothing is held out of it.
+        hub_validation: As for :func:`load_splits`.
 
     Returns:
         At least one row.
@@ -89,7 +106,9 @@ def load_split(
         return load_folder_split(path, source, split)
     if whole_file and mode is not None:
         return read_file(path, source)
-    splits = load_splits(source, validation_fraction=validation_fraction, seed=seed)
+    splits = load_splits(
+        source, validation_fraction=validation_fraction, seed=seed, hub_validation=hub_validation
+    )
     rows: tuple[Row, ...] = getattr(splits, split)
     if not rows:
         raise DataError(f"{source} has no rows in the split {split!r}.", hint="Choose another --split.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -117,8 +118,11 @@ def test_of_a_long_chat_the_oldest_turns_go_and_the_system_message_stays(tokeniz
 
 
 def test_a_last_turn_that_does_not_fit_is_refused(tokenizer: Any) -> None:
-    with pytest.raises(DataError, match=r"last turn of a chat does not fit data\.max_length=12"):
-        ChatForm(task(), tokenizer, 12).encode([chat(*TURNS)])
+    with pytest.raises(
+        DataError, match=r"^a.jsonl, line 7: The last turn of a chat does not fit data\.max_length=12"
+    ) as caught:
+        ChatForm(task(), tokenizer, 12).encode([replace(chat(*TURNS), place="a.jsonl, line 7")])
+    assert "task.max_new_tokens" in caught.value.hint
 
 
 def test_a_tokenizer_without_a_template_is_refused(tokenizer: Any) -> None:

@@ -130,8 +130,9 @@ def test_a_prompt_too_long_loses_the_end_of_its_cut_column(decoder: Any) -> None
 
 
 def test_room_is_left_for_the_longest_answer(decoder: Any) -> None:
-    with pytest.raises(DataError, match="does not fit"):
+    with pytest.raises(DataError, match="does not fit") as caught:
         GenerationForm(task(max_new_tokens=60), decoder, 64).encode([asked("the sun")])
+    assert "task.max_new_tokens" in caught.value.hint
 
 
 # Losses

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -83,6 +84,23 @@ def test_head_scores_of_a_half_precision_model_are_fp32() -> None:
     assert HeadForm(SST2, None, 8).scores(model, labelled_batch("bert")).dtype == torch.float32
 
 
+def test_no_more_options_are_read_at_once_than_there_are_rows(encoder: Any) -> None:
+    task = replace(SST2, kind="choice", labels=())
+    form = HeadForm(task, encoder, POSITIONS)
+    options = ("good", "absolutely positive", "bad")
+    rows = form.encode([replace(review("a film"), options=options[:count]) for count in (3, 2)]).rows
+    model = tiny_model("bert", vocab_size=len(encoder), num_labels=1)
+    seen: list[int] = []
+
+    def keep(module: Any, ids: Any, output: Any) -> None:
+        seen.append(len(ids[0]))
+
+    with torch.inference_mode(), model.get_input_embeddings().register_forward_hook(keep):
+        found = form.evaluation_scores(model, rows)
+        assert seen == [2, 2, 1]
+        torch.testing.assert_close(found, form.scores(model, form.collate(rows)), atol=1e-5, rtol=0)
+
+
 # The head of an encoder-decoder
 
 
@@ -98,8 +116,9 @@ def test_rows_with_the_same_number_of_ends_are_accepted() -> None:
 
 
 def test_a_text_with_the_end_token_in_it_is_refused() -> None:
-    with pytest.raises(DataError, match="'</s>'") as caught:
-        ending(SST2, encoder_decoder_tokenizer()).encode([review("a film"), review("a </s> film")])
+    rows = [replace(review(text), place=f"a.csv, line {len(text)}") for text in ("a film", "a </s> film")]
+    with pytest.raises(DataError, match=r"^a.csv, line 11: A text contains .* '</s>'") as caught:
+        ending(SST2, encoder_decoder_tokenizer()).encode(rows)
     assert "task.form=prompt" in caught.value.hint
 
 

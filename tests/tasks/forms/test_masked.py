@@ -104,8 +104,9 @@ def test_a_long_text_loses_its_end_and_never_the_gap(kind: Kind) -> None:
 
 
 def test_a_text_that_does_not_fit_without_its_cut_column_is_refused() -> None:
-    with pytest.raises(DataError, match=r"does not fit data\.max_length=8 tokens, even without its"):
-        form("bert", RTE, 8).encode([Example({"sentence1": "the sun", "sentence2": "is warm " * 9}, 0)])
+    long = Example({"sentence1": "the sun", "sentence2": "is warm " * 9}, 0, place="a.csv, line 7")
+    with pytest.raises(DataError, match=r"^a.csv, line 7: .* data\.max_length=8 tokens, even without its"):
+        form("bert", RTE, 8).encode([long])
 
 
 @pytest.mark.parametrize("text", ["[MASK] film", "{mask} film"])

@@ -201,6 +201,21 @@ def test_a_prompt_is_read_once_for_options_of_several_tokens(model: Any) -> None
     assert sum(seen) == 3 * len(rows) * (longest + widest)
 
 
+def test_no_more_texts_are_read_at_once_than_there_are_rows(model: Any) -> None:
+    """Each has a copy of its prompt's keys and values, and logits."""
+    options = ("good", "absolutely positive", "bad", "very negative", "great fun")
+    form = form_with(())
+    rows = form.encode([review("a film", 1, options=options), review("the sun", 0, options=options[:2])]).rows
+    seen: list[int] = []
+    handle = model.get_input_embeddings().register_forward_hook(
+        lambda module, ids, output: seen.append(len(ids[0]))
+    )
+    found = evaluated(model, form, rows)
+    handle.remove()
+    assert seen == [2, 2, 2, 2, 1]
+    torch.testing.assert_close(found, scores(model, rows), atol=1e-5, rtol=0)
+
+
 def test_a_row_with_its_own_options_is_scored_on_them_alone(model: Any) -> None:
     form = form_with(())
     examples = [
@@ -240,7 +255,12 @@ def test_a_calibrated_score_is_less_that_behind_the_prompt_without_its_context(
         - plain_score(model, row["context_free"]["input_ids"], free)
         for option, free in zip(row["options"], row["context_free"]["options"], strict=True)
     ]
-    assert evaluated(model, form, [row])[0].tolist() == pytest.approx(expected, abs=1e-5)
+    with torch.no_grad():
+        (prediction,) = form.predict(model, [row])
+        (plain,) = replace(form, calibrated=False).predict(model, [row])
+    assert prediction.scores == pytest.approx(expected, abs=1e-5)
+    assert prediction.value == max(range(3), key=expected.__getitem__)
+    assert prediction.loss == plain.loss, "the loss is that of training, which knows no calibration"
 
 
 @both_kinds
@@ -262,3 +282,11 @@ def test_a_tie_is_a_tie(model: Any) -> None:
     assert not any(prediction.is_tie for prediction in form.predict(model, rows))
     tied = [{**row, "options": [row["options"][0]] * 2, "labels": 0} for row in rows]
     assert all(prediction.is_tie for prediction in form.predict(model, tied))
+
+
+def test_where_options_stand_for_a_scale_nothing_is_chosen_and_no_tie_is_possible(model: Any) -> None:
+    form = form_with(SINGLE)
+    scale = replace(form, task=replace(form.task, kind="regression", values=(0.0, 1.0, 2.0)))
+    tied = [{**row, "options": [row["options"][0]] * 3, "labels": 0.0} for row in rows_with(SINGLE)]
+    with torch.no_grad():
+        assert not any(prediction.is_tie for prediction in scale.predict(model, tied))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,13 +139,24 @@ def test_a_character_of_several_tokens_is_not_cut_in_two(decoder: Any, passage: 
 
 
 def test_a_prompt_that_cannot_be_made_short_enough_is_refused(decoder: Any) -> None:
+    long = question("the sun", "is the old house in the cold city very warm")
     with pytest.raises(
         DataError, match=r"does not fit data\.max_length=12 tokens, even without its passage"
     ) as error:
-        PromptForm(BOOLQ, decoder, 12).encode(
-            [question("the sun", "is the old house in the cold city very warm")]
-        )
+        PromptForm(BOOLQ, decoder, 12).encode([replace(long, place="a.csv, line 7")])
+    assert error.value.message.startswith("a.csv, line 7: A prompt")
     assert "Raise data.max_length" in error.value.hint
+
+
+def test_a_prompt_of_which_nothing_is_left_without_its_context_is_refused() -> None:
+    decoder = decoder_tokenizer()
+    decoder.add_bos_token = False
+    task = task_of("{}", " good", " bad")
+    assert PromptForm(task, decoder, 64).encode([review("a film")]).shortened == 0
+    with pytest.raises(ConfigError, match=r"without its context, as task\.calibration reads it, has no"):
+        PromptForm(task, decoder, 64, calibrated=True).encode([review("a film")])
+    with pytest.raises(ConfigError, match="A prompt has no tokens"):
+        PromptForm(task, decoder, 64).encode([review("")])
 
 
 def test_options_of_one_token_make_one_row_a_prompt(decoder: Any) -> None:

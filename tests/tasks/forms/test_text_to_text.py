@@ -233,3 +233,16 @@ def test_a_model_with_an_adapter_is_scored_as_it_is(
     adapted = peft.get_peft_model(copy.deepcopy(model), config).eval()
     rows = rows_with(tokenizer, options)
     assert torch.equal(scores(adapted, rows), scores(model, rows))
+
+
+def test_no_more_texts_are_read_at_once_than_there_are_rows(model: Any, tokenizer: Any) -> None:
+    rows = rows_with(tokenizer, SEVERAL)
+    seen: list[int] = []
+
+    def keep(module: Any, inputs: Any, logits: torch.Tensor) -> None:
+        seen.append(len(logits))
+
+    with torch.inference_mode(), model.get_output_embeddings().register_forward_hook(keep):
+        found = FORM.evaluation_scores(model, rows)
+        assert seen == [len(rows)] * 3
+        torch.testing.assert_close(found, FORM.scores(model, FORM.batch(rows)), atol=1e-5, rtol=0)

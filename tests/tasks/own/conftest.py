@@ -39,7 +39,7 @@ def make() -> Make:
         asked = TaskSettings.model_validate({"name": name, **task})
         data = DataSettings.model_validate({"columns": columns or {}, "labels": labels})
         found, notes = make_own(asked, data, [rows])
-        found = reading_more(reworded(found, asked, rows[0].values), named_columns(asked))
+        found = reading_more(reworded(found, asked, [row.values for row in rows]), named_columns(asked))
         return Made(found, found.examples(rows), notes)
 
     return made

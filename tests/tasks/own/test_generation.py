@@ -51,6 +51,14 @@ def test_an_instruction_goes_on_in_its_input(make) -> None:
     made = make("generation", rows)
     rendered = [made.task.generation.render(example.texts) for example in made.examples]
     assert rendered == ["add\n1 2\n", "add\n"]
+    assert made.task.generation.cut == "input"
+
+
+def test_an_instruction_is_cut_only_where_the_template_has_no_other_column(make) -> None:
+    row = {"instruction": "add these two numbers", "input": "1 2", "output": "3"}
+    for template, cut in (("{instruction}\n{input}", "input"), ("{instruction}", "instruction")):
+        made = make("generation", [row], {"prompt": "instruction"}, prompt=template)
+        assert made.task.generation.cut == cut
 
 
 def test_a_template_makes_the_prompt_and_may_name_any_column(make) -> None:
@@ -61,7 +69,7 @@ def test_a_template_makes_the_prompt_and_may_name_any_column(make) -> None:
     assert task.generation.render(example.texts) == "Sun (1999)\nIt shines.\n{summary}:"
     assert task.generation.answer(("light",)) == " light"
     assert (task.generation.stop, task.generation.max_new_tokens) == ((".",), 9)
-    assert task.generation.cut == "title"
+    assert task.generation.cut == "body", "the longest"
     assert task.roles == {"prompt": None, "completion": "summary"}
 
 

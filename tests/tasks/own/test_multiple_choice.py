@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from loretta_cli.errors import DataError
+from loretta_cli.tasks.forms.prompt import options_of
 
 
 def listed(label: object, options: object = ("red", "blue", "old")) -> dict[str, Any]:
@@ -97,3 +98,18 @@ def test_it_has_a_head_that_reads_the_question_and_a_prompt(make) -> None:
     assert (task.kind, task.head, task.outputs) == ("choice", ("question",), ("score",))
     assert task.prompt.render({"question": "what"}) == "Q: what\nA:"
     assert task.prompt.options == ()
+
+
+def test_the_question_is_cut_only_where_the_template_has_no_other_column(make) -> None:
+    row = {**listed(0), "question": "what is it", "passage": "a hat"}
+    for template, cut in (("{question}\n{passage}", "passage"), ("{question}", "question")):
+        assert make("multiple-choice", [row], {"text": "question"}, prompt=template).task.prompt.cut == cut
+
+
+@pytest.mark.parametrize(
+    ("template", "space"), [("{question} A:", " "), ("{question} A: ", ""), ("{question}\nA:\n", "")]
+)
+def test_an_option_stands_behind_one_white_space(make, template: str, space: str) -> None:
+    made = make("multiple-choice", [listed(0)], prompt=template)
+    found = options_of(made.task.prompt, made.examples[0])
+    assert found == tuple(f"{space}{option}" for option in ("red", "blue", "old"))

@@ -85,6 +85,20 @@ def test_the_validation_split_has_several_names(monkeypatch: pytest.MonkeyPatch,
     assert [row.file for row in splits.validation] == [f"org/name/{name}"]
 
 
+def test_another_split_is_validated_on_where_it_is_asked_for_and_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for answer, name in (
+        ({"train": TWO, "validation": TWO, "test": TWO}, "test"),
+        ({"train": TWO, "test": TWO}, "test"),
+        ({"train": TWO, "validation": TWO}, "validation"),
+    ):
+        monkeypatch.setattr(datasets, "load_dataset", Hub(answer))
+        splits = load_hub("org/name", validation_fraction=0.5, seed=0, validation_split="test")
+        assert [row.file for row in splits.validation] == [f"org/name/{name}"] * 2
+        assert len(splits.train) == 2
+
+
 def test_the_second_validation_split_of_mnli_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     splits = load(monkeypatch, {"train": TWO, "validation_matched": TWO[1:], "validation_mismatched": TWO})
     assert [row.file for row in splits.validation_mismatched] == ["org/name/validation_mismatched"] * 2
