@@ -10,6 +10,7 @@ from loretta_cli.artifacts.files import folder_bytes, write_text
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.models.forms import auto_class
 from loretta_cli.models.quantization import kept_modules, stored_quantization
+from loretta_cli.tuners.peft_types import LorettaPeftType
 
 if TYPE_CHECKING:
     from loretta_cli.planning.plan import AdaptedModel, Plan
@@ -60,7 +61,7 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 ## Load it
 
 ```python
-{loader_snippet(plan, base, str(adapted.model.dtype))}
+{loader_snippet(plan, base, str(adapted.model.dtype), adapted.model.active_peft_config.peft_type)}
 ```
 
 ## Settings
@@ -81,8 +82,15 @@ form {plan.form.name}, labels: {", ".join(plan.labels)}.
     write_text(run.card, text)
 
 
-def loader_snippet(plan: Plan, base: str, dtype: str) -> str:
-    """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape."""
+def loader_snippet(plan: Plan, base: str, dtype: str, peft_type: str) -> str:
+    """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape.
+
+    Args:
+        plan: Of the run.
+        base: The base model's name.
+        dtype: Of its weights, as Python writes it.
+        peft_type: Of the adapter: our own types are registered by an import.
+    """
     classifies = plan.form.name == "classification"
     auto = auto_class(plan.form.name, plan.model_config).__name__
     revision = plan.config.model.revision
@@ -99,7 +107,7 @@ def loader_snippet(plan: Plan, base: str, dtype: str) -> str:
         lines.insert(0, "from loretta_cli.models.source import find_model")
         lines[-1] = f'base = find_model("{base}").location'
     lines += [f"quantizer = {quantizer}"] if quantizer else []
-    if plan.config.adapter.method in ("adp", "rep"):
+    if peft_type in set(LorettaPeftType):
         lines.insert(0, "import loretta_cli.tuners  # registers the adapter types with PEFT")
     lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{options}), "adapter")')
     return "\n".join(lines)

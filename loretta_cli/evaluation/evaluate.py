@@ -81,7 +81,7 @@ def evaluate(
         TrainingError: If the loss is not finite.
     """
     is_written = form.task.kind == "generation"
-    without_texts = is_written and (only_loss or form.task.metrics == ("perplexity",))
+    without_texts = is_written and (only_loss or not form.task.writes)
     only_losses = is_written and only_loss
     predict: Predict = partial(predict_losses, form) if without_texts else form.predict
     model.eval()

@@ -106,6 +106,9 @@ def make_cells(
     for name in axes.tasks:
         with faults.noted():
             check_task(name)
+    for key in (override.partition("=")[0] for override in overrides):
+        if key in axes.settings:
+            faults.add(f"--set fixes {key}, which the grid varies.", "Leave one of the two out.")
     combinations = [
         dict(zip(axes.settings, values, strict=True)) for values in itertools.product(*axes.settings.values())
     ]

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.config import AdapterSettings
 from loretta_cli.errors import LorettaError, RunError
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.grid.cells import Cell, RowKey, row_labels, rows_of
@@ -201,6 +202,9 @@ def read_result(run: RunFolder) -> RunResult:
 def published_for(key: RowKey, task: str) -> PublishedScore | None:
     """The printed number of the settings that are nearest to a row's: none of its own that the row has not.
 
+    A row of adp or rep with a setting of the adapter that was not printed, or with another preset than the
+    paper's, has no number.
+
     Args:
         key: The row.
         task: The task.
@@ -215,7 +219,12 @@ def published_for(key: RowKey, task: str) -> PublishedScore | None:
         if (cell.model, cell.method, cell.task, cell.gradient) == wanted
         and said.issuperset(settings := [part for part in cell.setting.split(", ") if part])
     ]
-    return max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+    nearest = max(fitting, key=lambda pair: pair[0])[1] if fitting else None
+    if nearest is None or key.method not in ("adp", "rep"):
+        return nearest
+    printed = {"preset=paper", *nearest.setting.split(", ")}
+    own = {part for part in said - printed if part.partition("=")[0] in AdapterSettings.model_fields}
+    return None if own else nearest
 
 
 def _state_of(folder: GridFolder, cell: Cell) -> CellState:

@@ -147,6 +147,11 @@ class Task:
     leaves_out: Callable[[Row], bool] = lambda row: False
 
     @property
+    def writes(self) -> bool:
+        """Whether a metric reads texts in the model's own words; perplexity does not."""
+        return self.kind == "generation" and self.metrics != ("perplexity",)
+
+    @property
     def main_metric(self) -> str:
         """The metric by which the best checkpoint is chosen."""
         return self.metrics[0]

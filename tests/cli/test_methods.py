@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def test_a_run_is_evaluated_and_resumed_as_it_was(
     )
     assert outcome.exit_code == 0, outcome.stderr
     metrics = outcome.document["metrics"]
+
+    saved = json.loads((run / "adapter" / "adapter_config.json").read_text(encoding="utf-8"))
+    card = (run / "README.md").read_text(encoding="utf-8")
+    assert ("import loretta_cli.tuners" in card) == saved["peft_type"].startswith("LORETTA")
 
     (evaluated,) = loretta("eval", run, "--json").document["results"]
     assert evaluated["metrics"] == pytest.approx(metrics, abs=1e-6)

@@ -118,3 +118,14 @@ def test_a_model_that_no_paper_has_gets_no_number() -> None:
     (key,) = rows_of(cells)
 
     assert published_for(key, "sst2") is None
+
+
+@pytest.mark.parametrize("setting", [("adapter.tt_rank", 32), ("adapter.preset", "lean")])
+def test_settings_that_the_paper_did_not_print_get_no_number(setting: tuple[str, object]) -> None:
+    name, value = setting
+    axes = Axes(
+        models=("microsoft/deberta-base",), methods=("adp",), tasks=("sst2",), settings={name: (value,)}
+    )
+    (key,) = rows_of(cells_of(axes))
+
+    assert published_for(key, "sst2") is None

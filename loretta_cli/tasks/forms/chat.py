@@ -35,7 +35,7 @@ class ChatForm(GenerationForm):
         while True:
             prompt, added = self._templated(messages, answer)
             ids, (found,) = continuations(prompt, [added], self.tokenizer, add_special_tokens=False)
-            if len(ids) + max(len(found), self.generation.max_new_tokens) <= self.max_length:
+            if len(ids) + max(len(found), self.room) <= self.max_length:
                 break
             messages = _without_oldest_turn(messages, self.max_length)
             is_cut = True

@@ -42,6 +42,11 @@ class GenerationForm(PromptForm):
         return self.task.generation
 
     @property
+    def room(self) -> int:
+        """How many tokens are kept free for an answer of the model."""
+        return self.generation.max_new_tokens if self.task.writes else 0
+
+    @property
     def objective(self) -> Objective:
         """The answer's loss."""
         return TeacherForcing()
@@ -54,7 +59,7 @@ class GenerationForm(PromptForm):
             nonlocal answer_ids
             prompt = self.generation.render(texts)
             ids, answer_ids = self._joined(prompt, answer)
-            return ids, len(ids) + max(len(answer_ids), self.generation.max_new_tokens)
+            return ids, len(ids) + max(len(answer_ids), self.room)
 
         ids, is_cut = fitting_prompt(
             example.texts, self.generation.cut, self.tokenizer, self.max_length, tokens, ROOM_HINT
