@@ -1,7 +1,7 @@
 """loretta: ultra-parameter-efficient fine-tuning with tensor trains.
 
 Importing this package imports nothing heavy. Touching one of the names below, or importing
-:mod:`loretta_cli.tuners`, registers the two PEFT types.
+:mod:`loretta_cli.tuners`, registers our PEFT types.
 """
 
 from __future__ import annotations

@@ -37,11 +37,13 @@ def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[s
         for name, value in getattr(config, section).model_dump().items()
         if value is not None
     )
+    method = config.adapter.method
+    tags = ["loretta", *(["tensor-train"] if method in ("adp", "rep") else []), method]
     text = f"""\
 ---
 base_model: {base}
 library_name: peft
-tags: [loretta, tensor-train, {config.adapter.method}]
+tags: [{", ".join(tags)}]
 ---
 
 # {config.adapter.method} adapter for {base} on {plan.data.task.name}

@@ -12,6 +12,7 @@ import typer
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError, RunError
+from loretta_cli.methods import METHODS, check_method
 from loretta_cli.processes import processes
 from loretta_cli.report import Reporter
 
@@ -30,7 +31,7 @@ def train(
     recipe: options.Recipe = None,
     model: options.Model = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="X", help="adp, rep, or lora for comparison.")
+        str | None, typer.Option("--method", metavar="X", help=f"{', '.join(METHODS)}.")
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -98,7 +99,6 @@ def train(
 
 def _load(recipe: str | None, flags: Mapping[str, object], overrides: Sequence[str]) -> LoadedConfig:
     from loretta_cli.config import find_recipe, load_config
-    from loretta_cli.methods import check_method
     from loretta_cli.tasks import check_task
 
     loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides)

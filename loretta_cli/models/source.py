@@ -73,7 +73,7 @@ def unreachable(name: str, error: Exception) -> ModelError:
         )
     if refused.is_final:
         return ModelError(f"Cannot read the model {name!r}: {refused.reason}.", hint=refused.hint)
-    near = " or ".join(map(repr, nearest_architectures(name)))
+    near = " or ".join(repr(known) for known in nearest_architectures(name) if known != name)
     return ModelError(
         f"Cannot read the model {name!r}: it is not a local folder, and {refused.reason}.",
         hint=(f"Did you mean {near}? " if near else "")

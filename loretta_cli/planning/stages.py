@@ -10,7 +10,7 @@ from loretta_cli.config import ColumnSettings, Config, LoadedConfig
 from loretta_cli.errors import ConfigError, DataError
 from loretta_cli.models.loading import LoadedModel, empty_model
 from loretta_cli.planning.dry_run import DryRun, dry_run
-from loretta_cli.planning.plan import Plan, absolute_source, data_seed, make_plan, put_adapter
+from loretta_cli.planning.plan import Plan, absolute_source, make_plan, put_adapter
 from loretta_cli.tasks import OWN
 from loretta_cli.tasks.own.asked import OWN_SETTINGS
 
@@ -106,7 +106,7 @@ def resolved_sequence(config: Config, first: Plan) -> Config:
     """
     model = empty_model(first.model_config, first.form.name, len(first.labels))
     adapted = put_adapter(first, LoadedModel(model, ()))
-    data = {"source": absolute_source(config.data.source), "seed": data_seed(config)}
+    data = {"source": absolute_source(config.data.source)}
     common = {name: getattr(adapted.config, name) for name in ("model", "adapter", "training")}
     return config.model_copy(update={**common, "data": config.data.model_copy(update=data)})
 
