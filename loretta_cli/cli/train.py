@@ -259,16 +259,26 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     reporter.result({"run": str(folder), **document})
 
 
+_OF_THE_WHOLE = ("task.name", "task.shared_head")
+
+
 def _dry_run_stages(loaded: LoadedConfig, folder: Path, reporter: Reporter) -> None:
     """Every stage: the first with all its settings, the others with those that differ."""
     from loretta_cli.planning.stages import dry_run_stages
 
     config, stages = dry_run_stages(loaded)
+    whole = {key: config["task"][key.removeprefix("task.")] for key in ("task.names", "task.shared_head")}
+    said = [
+        (key, ", ".join(value) if isinstance(value, list) else str(value), loaded.origins.get(key, "default"))
+        for key, value in whole.items()
+    ]
+    reporter.table("Several tasks", ("setting", "value", "from"), said)
     for number, (name, stage) in enumerate(zip(_tasks(loaded.config), stages, strict=True), 1):
         for note in stage.notes:
             reporter.note(f"{name}: {note}")
         known = {(key, value) for key, value, _ in stages[0].settings} if number > 1 else set()
-        settings = [row for row in stage.settings if row[:2] not in known]
+        # Which task a stage has and whether its head is shared is said of the whole, above.
+        settings = [row for row in stage.settings if row[:2] not in known and row[0] not in _OF_THE_WHOLE]
         title = f"Stage {number}, {name}" + (": what differs from stage 1" if number > 1 else "")
         reporter.table(title, ("setting", "value", "from"), settings)
         reporter.line(f"trainable parameters: {stage.count.trainable:,} of {stage.count.total:,}")
