@@ -103,11 +103,20 @@ class GridFolder:
         with explained(self.cells):
             self.cells.mkdir(parents=True, exist_ok=True)
             if self.state(cell) == "differs":
-                # In this order, so that a crash never leaves the old run beside the new settings.
-                self.asked_file(cell).unlink(missing_ok=True)
-                remove_run(self.run(cell).path)
+                self.forget(cell)
             self.failure_file(cell).unlink(missing_ok=True)
         write_text(self.asked_file(cell), yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+
+    def forget(self, cell: Cell) -> None:
+        """Remove a cell's run.
+
+        Raises:
+            OutputError: If it cannot be removed.
+        """
+        with explained(self.cells):
+            # In this order, so that a crash never leaves the old run beside new settings.
+            self.asked_file(cell).unlink(missing_ok=True)
+            remove_run(self.run(cell).path)
 
     def fail(self, cell: Cell, error: Exception) -> str:
         """Write down why a cell failed; returns the sentence.

@@ -63,7 +63,8 @@ def run_grid(
         OutputError: If the folder cannot be written.
     """
     done = {"finished"} if retry_failed else {"finished", "failed"}
-    open_cells = [cell for cell in cells if folder.state(cell) not in done]
+    # A finished run whose files are damaged has failed, too.
+    open_cells = [one.cell for one in compare(folder, cells).cells if one.state not in done]
     if skipped := len(cells) - len(open_cells):
         reporter.note(f"{skipped} of {len(cells)} cells were done before")
     started = time.monotonic()
@@ -88,6 +89,8 @@ def run_grid(
 
 def _run_cell(folder: GridFolder, cell: Cell, reporter: Reporter) -> TrainReport:
     """Start or resume one run."""
+    if folder.state(cell) == "finished":
+        folder.forget(cell)
     folder.start(cell)
     run = folder.run(cell)
     is_begun = run.config_file.is_file()

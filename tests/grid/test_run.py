@@ -167,3 +167,21 @@ def test_a_run_with_other_settings_is_trained_anew(tmp_path: Path, training: Tra
     assert [resume for _, resume in training.calls] == [False] * 3
     assert {config.training.epochs for config in training.configs} == {4}
     assert [row.tasks["sst2"].mean for row in comparison.rows] == [0.75] * 3
+
+
+def test_a_damaged_finished_run_is_trained_anew_when_failures_are_tried_again(
+    training: Training, tmp_path: Path
+) -> None:
+    folder, cells = GridFolder(tmp_path), cells_of(GRID)
+    grid_run.run_grid(folder, cells, Listener())
+    damaged = folder.run(cells[1])
+    damaged.report_file.write_text("no JSON", encoding="utf-8")
+    training.calls.clear()
+
+    (failed,) = grid_run.run_grid(folder, cells, Listener()).failed
+    assert failed.cell == cells[1]
+    assert training.calls == []
+
+    comparison = grid_run.run_grid(folder, cells, Listener(), retry_failed=True)
+    assert training.calls == [(cells[1].name, False)]
+    assert len(comparison.finished) == len(cells)
