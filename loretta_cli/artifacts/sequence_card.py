@@ -10,9 +10,10 @@ from loretta_cli.artifacts.files import write_text
 from loretta_cli.artifacts.run_folder import RunFolder
 
 EXPLAINED = """\
-Each row has the main metric of the tasks on their validation rows after a stage. *Majority class* is the
-score of always saying the commonest label. *Forgetting* is the best score that a task had from its own stage
-on, before the last stage, less its final score: above 0, so much was lost. The last task has none.
+Each row has the accuracy of the tasks (or their main metric) on their validation rows after a stage.
+*Majority class* is the score of always saying the commonest label. *Forgetting* is the best score that a task
+had from its own stage on, before the last stage, less its final score: above 0, so much was lost. The last
+task has none.
 """
 
 

@@ -17,11 +17,11 @@ from loretta_cli.tasks import Example, Task
 
 @dataclass(frozen=True, slots=True)
 class TaskCourse:
-    """The main metric of one task on its validation rows, after each stage.
+    """The score of one task on its validation rows, after each stage.
 
     Args:
         task: Its name.
-        metric: Its main metric.
+        metric: What is scored.
         stage: The number of its own stage, from 0.
         majority: The score of always saying the commonest label; None of what is no classification.
         scores: One a stage; None where the task was not evaluated.
@@ -77,7 +77,7 @@ class Forgetting:
 
     @property
     def mean_final(self) -> float | None:
-        """The mean of the main metrics after the last stage."""
+        """The mean of the scores after the last stage."""
         return _mean([task.final for task in self.tasks])
 
     @property
@@ -125,12 +125,17 @@ class Forgetting:
         }
 
 
+def followed_metric(task: Task) -> str:
+    """The metric that is followed: accuracy where the task has it (LoRETTA, Table 4), else the main one."""
+    return "accuracy" if "accuracy" in task.metrics else task.main_metric
+
+
 def majority_score(task: Task, examples: Sequence[Example]) -> float | None:
-    """The task's main metric of always saying the label that most rows have; None of other kinds of task."""
+    """The score of always saying the label that most rows have; None of other kinds of task."""
     if task.kind != "classification":
         return None
     ((commonest, _),) = Counter(int(example.label) for example in examples).most_common(1)
-    return compute_metrics(task, examples, [commonest] * len(examples), loss=0.0)[task.main_metric]
+    return compute_metrics(task, examples, [commonest] * len(examples), loss=0.0)[followed_metric(task)]
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

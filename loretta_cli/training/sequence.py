@@ -19,7 +19,7 @@ from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.sequence_card import EXPLAINED, write_sequence_card
 from loretta_cli.config import Config
-from loretta_cli.evaluation.forgetting import Forgetting, TaskCourse, majority_score
+from loretta_cli.evaluation.forgetting import Forgetting, TaskCourse, followed_metric, majority_score
 from loretta_cli.evaluation.stages import evaluate_shared, has_own_heads
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.planning.plan import Plan
@@ -31,7 +31,7 @@ from loretta_cli.report.table_files import csv_table, markdown_table
 from loretta_cli.training.run import connected, create_together, train_one
 
 MEAN = "mean_over_tasks"
-"""Among the metrics of a run of several tasks: the mean of their main metrics after the last stage."""
+"""Among the metrics of a run of several tasks: the mean of all their scores after the last stage."""
 
 
 def train_sequence(
@@ -131,8 +131,8 @@ class _Sequence:
             else:
                 continue
             values |= {f"{task.name}/{name}": value for name, value in metrics.items()}
-            score = metrics[task.main_metric]
-            self.reporter.note(f"after stage {number + 1}: {task.name} {task.main_metric} {score:.4f}")
+            metric = followed_metric(task)
+            self.reporter.note(f"after stage {number + 1}: {task.name} {metric} {metrics[metric]:.4f}")
         return values
 
     def _finish(self, log: MetricsLog, reports: list[dict[str, Any]]) -> dict[str, Any]:
@@ -168,7 +168,8 @@ class _Sequence:
         courses = []
         for number, plan in enumerate(self.plans):
             task = plan.data.task
-            scores = tuple(record.get(f"{task.name}/{task.main_metric}") for record in records)
+            metric = followed_metric(task)
+            scores = tuple(record.get(f"{task.name}/{metric}") for record in records)
             majority = majority_score(task, plan.data.validation)
-            courses.append(TaskCourse(task.name, task.main_metric, number, majority, scores))
+            courses.append(TaskCourse(task.name, metric, number, majority, scores))
         return Forgetting(tuple(stage.path.name for stage in self.run.stages), tuple(courses))

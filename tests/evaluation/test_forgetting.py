@@ -52,8 +52,8 @@ def test_it_is_the_same_after_a_report() -> None:
     assert Forgetting.from_json(document) == FORGETTING
 
 
-@pytest.mark.parametrize(("task", "expected"), [("sst2", 0.75), ("mrpc", 6 / 7), ("cola", 0.0)])
-def test_the_majority_class_is_scored_by_the_main_metric(task: str, expected: float) -> None:
+@pytest.mark.parametrize(("task", "expected"), [("sst2", 0.75), ("mrpc", 0.75), ("cola", 0.0)])
+def test_the_majority_class_is_scored_by_accuracy_where_there_is_one(task: str, expected: float) -> None:
     rows = [Example(texts={}, label=label) for label in (1, 0, 1, 1)]
 
     assert majority_score(TASKS.get(task), rows) == pytest.approx(expected)
