@@ -7,6 +7,7 @@ may make such a folder too.
 from __future__ import annotations
 
 import string
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -127,11 +128,16 @@ def save_tiny_encoder_decoder(folder: Path, *, seed: int = 0) -> Path:
     return _save(T5ForConditionalGeneration, config, tokenizer, folder, seed)
 
 
-def encoder_tokenizer() -> Any:
-    """WordPiece of fixed pieces, lower case; a pair is ``[CLS] a [SEP] b [SEP]``."""
+def encoder_tokenizer(words: Iterable[str] = WORDS, **options: Any) -> Any:
+    """WordPiece of fixed pieces, lower case; a pair is ``[CLS] a [SEP] b [SEP]``.
+
+    Args:
+        words: Those that are one piece.
+        **options: Further ones of the tokenizer, such as its mask token.
+    """
     letters = string.ascii_lowercase + string.digits
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", *PUNCTUATION, *letters, *(f"##{one}" for one in letters)]
-    pieces += [word for word in WORDS if len(word) > 1]
+    pieces += [word for word in words if len(word) > 1]
     tokenizer = Tokenizer(
         models.WordPiece({piece: index for index, piece in enumerate(pieces)}, unk_token="[UNK]")
     )
@@ -150,6 +156,7 @@ def encoder_tokenizer() -> Any:
         cls_token="[CLS]",
         sep_token="[SEP]",
         model_max_length=POSITIONS,
+        **options,
     )
 
 

@@ -6,7 +6,6 @@ a word behind a space is another token, and the mask swallows the space before i
 
 from __future__ import annotations
 
-import string
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,6 @@ from tokenizers import (
     Tokenizer,
     decoders,
     models,
-    normalizers,
     pre_tokenizers,
     processors,
     trainers,
@@ -29,7 +27,7 @@ from transformers import (
     RobertaForMaskedLM,
 )
 
-from tests.tiny_folders import HIDDEN, PUNCTUATION, WORDS
+from tests.tiny_folders import HIDDEN, WORDS, encoder_tokenizer
 
 Kind = Literal["roberta", "bert"]
 POSITIONS = 128
@@ -115,26 +113,5 @@ def _bytes() -> Any:
 
 
 def _word_pieces() -> Any:
-    letters = string.ascii_lowercase + string.digits
-    words = sorted({word.lower() for word in (*LABEL_WORDS, *WORDS) if len(word) > 1})
-    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
-    pieces = [*special, *PUNCTUATION, *letters, *(f"##{one}" for one in letters), *words]
-    tokenizer = Tokenizer(
-        models.WordPiece({piece: index for index, piece in enumerate(pieces)}, unk_token="[UNK]")
-    )
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.decoder = decoders.WordPiece()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]",
-        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
-        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
-    )
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer,
-        pad_token="[PAD]",
-        unk_token="[UNK]",
-        cls_token="[CLS]",
-        sep_token="[SEP]",
-        mask_token="[MASK]",
-    )
+    words = sorted({word.lower() for word in (*LABEL_WORDS, *WORDS)})
+    return encoder_tokenizer(["[MASK]", *words], mask_token="[MASK]")

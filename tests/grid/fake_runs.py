@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from loretta_cli.config import Config, write_config
 from loretta_cli.grid.axes import Axes, Faults
@@ -22,20 +23,10 @@ def cells_of(axes: Axes, *overrides: str, data: str | None = None) -> tuple[Cell
     return make_cells(axes, Faults(), data=data, overrides=overrides)
 
 
-def finish(
-    folder: GridFolder,
-    cell: Cell,
-    score: float,
-    *,
-    metric: str = "accuracy",
-    trainable: int = 1000,
-    evaluated: Sequence[tuple[int, float]] = EVALUATED,
-) -> None:
-    """Make a cell look trained."""
+def finish(folder: GridFolder, cell: Cell, score: float, **details: Any) -> None:
+    """Make a cell look trained; the details are those of :func:`write_run`."""
     folder.start(cell)
-    write_run(
-        folder.run(cell).path, cell.config, score, metric=metric, trainable=trainable, evaluated=evaluated
-    )
+    write_run(folder.run(cell).path, cell.config, score, **details)
 
 
 def write_run(

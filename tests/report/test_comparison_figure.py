@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from matplotlib.figure import Figure
 
 from loretta_cli.report.comparison_figure import Dot, LossLines, draw_losses, draw_scores
 from loretta_cli.report.figure_parts import Series
-
-
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are made during the test."""
-    made: list[Figure] = []
-    original = Figure.__init__
-
-    def remember(self: Figure, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        made.append(self)
-
-    monkeypatch.setattr(Figure, "__init__", remember)
-    return made
 
 
 def colours(figure: Figure) -> dict[str, str]:

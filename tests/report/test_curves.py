@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,20 +14,6 @@ from loretta_cli.report.curves import draw_curves
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-@pytest.fixture
-def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
-    """The figures that are made during the test."""
-    made: list[Figure] = []
-    original = Figure.__init__
-
-    def remember(self: Figure, *args: Any, **kwargs: Any) -> None:
-        original(self, *args, **kwargs)
-        made.append(self)
-
-    monkeypatch.setattr(Figure, "__init__", remember)
-    return made
 
 
 def a_run(steps: int, *, every: int = 10) -> list[dict[str, object]]:

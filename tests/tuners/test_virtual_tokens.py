@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from loretta_cli.errors import ModelError
 from loretta_cli.tuners.targets import insert_adapter
+from loretta_cli.tuners.virtual_tokens import check_virtual_tokens
 from tests.tiny_models import TASK_TYPES, same_base_other_head, tiny_model
 from tests.tuners.adapters import copy_of_state, inputs_of, logits, train
 from tests.tuners.baselines import with_method
@@ -86,6 +87,15 @@ def test_a_model_that_fails_with_virtual_tokens_is_refused_with_its_reason(
     monkeypatch.setattr(base, "forward", fail)
     with pytest.raises(ModelError, match=r"prompt does not work with .* bert .*: no embeddings, please"):
         with_method("bert", "prompt", model=base)
+
+
+def test_tokens_that_a_model_leaves_out_are_noticed() -> None:
+    base = tiny_model("bert")
+    sizes = {"token_dim": 16, "num_layers": 1, "num_attention_heads": 2, "num_transformer_submodules": 1}
+    carried = peft.PeftModel(base, peft.PromptTuningConfig(num_virtual_tokens=4, **sizes))
+    base.classifier.requires_grad_(True)  # a head trains beside the tokens, so the loss has a gradient
+    with pytest.raises(ModelError, match="prompt has no effect"):
+        check_virtual_tokens(carried)
 
 
 def test_a_masked_language_model_gets_no_virtual_tokens() -> None:
