@@ -16,6 +16,8 @@ Only the command line prints these and exits; the library raises them. Imports n
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 
 class LorettaError(Exception):
     """Base of every error raised for a reason that the user can act on.
@@ -34,9 +36,19 @@ class LorettaError(Exception):
 
 
 class ConfigError(LorettaError):
-    """A recipe, a flag or a setting is wrong."""
+    """A recipe, a flag or a setting is wrong.
+
+    Args:
+        message: As of every error; a list, where several things are wrong.
+        hint: As of every error.
+        parts: Of such a list, the sentence and the hint of each entry.
+    """
 
     exit_code = 2
+
+    def __init__(self, message: str, *, hint: str = "", parts: Sequence[tuple[str, str]] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.parts = tuple(parts)
 
 
 class DataError(LorettaError):

@@ -25,6 +25,8 @@ METHODS = {
     "rep": "tensor-train reparameterised updates of weights; they merge (LoRETTA_rep)",
     "vera": "vectors on shared random matrices",
 }
+MERGED = ("rep", "lora", "vera", "ia3", "bitfit", "full", "head")
+"""Those whose effect the base weights can hold."""
 COMPARED = (*("lora", "vera", "ia3", "adapters", "prefix", "prompt", "p-tuning", "bitfit", "head", "full"),)
 """What ``count-params --compare`` shows beside adp and rep."""
 

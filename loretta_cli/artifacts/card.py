@@ -10,6 +10,7 @@ from loretta_cli.artifacts.files import folder_bytes, write_text
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.models.forms import auto_class
 from loretta_cli.models.quantization import kept_modules, stored_quantization
+from loretta_cli.numerals import counted
 from loretta_cli.tuners.peft_types import LorettaPeftType
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[s
     config, count = adapted.config, adapted.count
     base = public_name(config.model.name or "")
     scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in report["metrics"].items())
-    parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
+    parts = count.parts_in_words(config.adapter.method)
     settings = "\n".join(
         f"| {section}.{name} | {_cell(value)} |"
         for section in ("adapter", "training")
@@ -57,7 +58,8 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 |---|---|
 {scores}
 
-{report["rows"]:,} rows. The checkpoint was chosen by {report["selection"]["metric"]} on {_chosen_on(plan)}.\
+{counted(report["rows"], "row")}. The checkpoint was chosen by {report["selection"]["metric"]} on \
+{_chosen_on(plan)}.\
 {_caveat(report["shortened"], report["ties"])}
 
 ## Load it
@@ -72,7 +74,8 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 |---|---|
 {settings}
 
-Data: {len(plan.data.train):,} training rows, task {plan.data.task.name} version {plan.data.task.version}, \
+Data: {counted(len(plan.data.train), "training row")}, task {plan.data.task.name} version \
+{plan.data.task.version}, \
 form {plan.form.name}, labels: {", ".join(plan.labels)}.
 
 ## Citation
@@ -138,15 +141,16 @@ def _chosen_on(plan: Plan) -> str:
     """The rows that chose the checkpoint, in words."""
     if plan.data.selection_split == "validation":
         return "these same rows, as the paper did, so these figures are a little too good"
-    return f"{len(plan.data.selection):,} other rows, held out of the training rows"
+    return f"{counted(len(plan.data.selection), 'other row')}, held out of the training rows"
 
 
 def _caveat(shortened: int, ties: int) -> str:
     """A sentence about truncated rows and ties, if there are any."""
     if not (shortened or ties):
         return ""
+    were = counted(shortened, "was", "were")
     return f"""
-Of the reported rows, {shortened:,} were truncated, and in {ties:,} the two best options have equal scores."""
+Of the reported rows, {were} truncated, and in {ties:,} the two best options have equal scores."""
 
 
 def _cell(value: Any) -> str:

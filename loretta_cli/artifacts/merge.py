@@ -14,6 +14,7 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, ExportError
 from loretta_cli.models.forms import auto_class
 from loretta_cli.models.loading import to_device
+from loretta_cli.numerals import counted
 from loretta_cli.report import Reporter
 from loretta_cli.tuners.adp.layer import MERGE_REFUSAL
 from loretta_cli.tuners.merging import merge_into_base
@@ -30,19 +31,29 @@ _REFUSALS = {
     "prefix": _BEFORE_TEXT,
     "prompt": _BEFORE_TEXT,
 }
-"""Methods that cannot merge, with the reason."""
+"""Methods that cannot merge, with the reason: all but those of :data:`loretta_cli.methods.MERGED`."""
 
 
 @dataclass(frozen=True, slots=True)
 class MergeReport:
-    """What a merge has to say."""
+    """What a merge has to say.
+
+    Args:
+        output: The folder written.
+        comparison: Of the merged model with base and adapter.
+        task: The task of the run; where the model has a classification head, it is this task's.
+        head: Whether it has one.
+        dequantized: What the base was quantised to, or None.
+    """
 
     output: str
     comparison: Comparison
+    task: str
+    head: bool
     dequantized: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The fields of the contract, the tolerance, and from what the base was dequantised (or null)."""
+        """The fields of the contract, the tolerance, the task, and the base's quantisation (or null)."""
         return {
             "output": self.output,
             "max_abs_logit_difference": self.comparison.max_abs_difference,
@@ -50,6 +61,7 @@ class MergeReport:
             "rows": self.comparison.rows,
             "verified": self.comparison.passed,
             "dequantized": self.dequantized,
+            "task": self.task,
         }
 
 
@@ -91,7 +103,7 @@ def merge(
     form, plan = restored.plan.form, restored.plan
     rows = form.encode(plan.data.validation).rows
     base = f"base (dequantised from {kind})" if kind else "base"
-    reporter.note(f"computing the logits of {len(rows)} rows with {base} and adapter")
+    reporter.note(f"computing the logits of {counted(len(rows), 'row')} with {base} and adapter")
     before = row_logits(restored.model, rows)
     merged: Any = merge_into_base(restored.model)
     dtype = next(parameter.dtype for parameter in merged.parameters())
@@ -112,7 +124,8 @@ def merge(
             )
         card = _card(run, plan.config.model.name or "", str(dtype), comparison, kind)
         write_text(folder / "README.md", card)
-    return MergeReport(str(output), comparison, kind)
+    task, has_head = plan.data.task.name, form.name == "classification"
+    return MergeReport(str(output), comparison, task, has_head, kind)
 
 
 def _check_dequantize(kind: str | None, asked: bool) -> None:
@@ -154,6 +167,7 @@ library_name: transformers
 Made by `loretta merge` from the run `{run.path.name}`. A plain transformers model that
 needs no adapter library.
 {origin}
-The weights are {dtype.removeprefix("torch.")}. On {comparison.rows} validation rows the largest difference of
-a logit to base and adapter is {comparison.max_abs_difference:.3g} (accepted: {comparison.tolerance:.3g}).
+The weights are {dtype.removeprefix("torch.")}. On {counted(comparison.rows, "validation row")} the largest
+difference of a logit to base and adapter is {comparison.max_abs_difference:.3g}
+(accepted: {comparison.tolerance:.3g}).
 """

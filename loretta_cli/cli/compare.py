@@ -12,6 +12,7 @@ import typer
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
+from loretta_cli.numerals import counted
 from loretta_cli.processes import processes
 from loretta_cli.report import Reporter
 
@@ -93,7 +94,8 @@ def compare(
         folder = GridFolder(output.expanduser())
         folder.check(cells, overwrite=overwrite)
         if dry_run:
-            _dry_run(folder, cells, reporter)
+            if _dry_run(folder, cells, reporter):
+                raise typer.Exit(2)
         elif _run(folder, cells, reporter, retry_failed=retry_failed):
             raise typer.Exit(1)
 
@@ -116,8 +118,10 @@ def _seeds(values: Sequence[str] | None, faults: Faults) -> tuple[int, ...]:
 
 def _run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter, *, retry_failed: bool) -> bool:
     """Run and show; tells whether a cell has failed."""
+    from loretta_cli.grid.documents import as_json
+    from loretta_cli.grid.notes import notes
     from loretta_cli.grid.run import run_grid
-    from loretta_cli.grid.tables import as_json, loss_table, notes, score_table
+    from loretta_cli.grid.tables import score_table, short_loss_table
 
     quiet_transformers()
     try:
@@ -127,42 +131,54 @@ def _run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter, *, retry
         raise KeyboardInterrupt(f"Finished runs are kept. Go on: {again}") from None
     if comparison.finished:
         reporter.table("Comparison", *score_table(comparison))
-        reporter.table("Losses", *loss_table(comparison))
+        reporter.table(f"Losses (more columns: {folder.table.name})", *short_loss_table(comparison))
         for note in notes(comparison):
             reporter.line(note)
-    for cell in comparison.failed:
-        reporter.warn(f"{cell.cell.name} failed: {cell.reason}")
     if comparison.failed:
-        reporter.note(f"{len(comparison.failed)} of {len(cells)} runs failed; try them again: --retry-failed")
+        failed = f"{len(comparison.failed)} of {counted(len(cells), 'run')} failed"
+        reporter.note(f"{failed}, {folder.table.name} says why; try again: --retry-failed")
     reporter.line(f"written: {folder.table}, .csv, .json, .png and {folder.losses_picture.name}")
     reporter.result({"output": str(folder.path), **as_json(comparison)})
     return bool(comparison.failed)
 
 
-def _dry_run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter) -> None:
-    from loretta_cli.grid.counts import count_cells
+def _dry_run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter) -> bool:
+    """Show what would run; tells whether a cell cannot run."""
+    from loretta_cli.grid.checks import Check, check_cells, told_once
+    from loretta_cli.grid.folder import reason_of
+    from loretta_cli.grid.scores import compare as read_comparison
 
     quiet_transformers()
-    counts = count_cells(cells)
-    rows, documents = [], []
-    for cell in cells:
-        state, count = folder.state(cell), counts[cell.name]
-        is_count = isinstance(count, int)
-        rows.append((cell.name, cell.task, cell.method, f"{count:,}" if is_count else "-", state))
+    states = read_comparison(folder, cells).cells
+    checks = check_cells([one.cell for one in states if one.result is None])
+    rows, documents, wrong = [], [], []
+    for one in states:
+        cell = one.cell
+        check = checks[cell.name] if one.result is None else Check(one.result.trainable)
+        if check.error is not None:
+            wrong.append((cell, check.error))
+        shown = "-" if check.trainable is None else f"{check.trainable:,}"
+        state = one.state if check.error is None else "cannot run"
+        rows.append((cell.name, one.column, cell.method, shown, state))
         documents.append(
             {
                 "name": cell.name,
                 "model": cell.model,
                 "method": cell.method,
                 "task": cell.task,
+                "data": cell.source,
+                "column": one.column,
                 "seed": cell.seed,
                 "settings": cell.said,
-                "state": state,
-                "trainable_parameters": count if is_count else None,
+                "state": one.state,
+                "reason": (one.reason or None) if check.error is None else reason_of(check.error),
+                "hint": getattr(check.error, "hint", None),
+                "trainable_parameters": check.trainable,
             }
         )
-    reporter.table(f"{len(cells)} runs", ("run", "task", "method", "trainable", "state"), rows)
-    for reason in dict.fromkeys(count for count in counts.values() if isinstance(count, str)):
-        reporter.warn(reason)
+    reporter.table(counted(len(cells), "run"), ("run", "task", "method", "trainable", "state"), rows)
     reporter.line(f"comparison: {folder.path} (not written)")
     reporter.result({"output": str(folder.path), "cells": documents})
+    for told in told_once(wrong, "cannot run"):
+        reporter.failure(told)
+    return bool(wrong)

@@ -87,7 +87,11 @@ def count_params(
 
 
 def _table(counts: list[MethodCount]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
-    columns = ("method", "trainable", "percent", "cores", "biases", "norms", "head", "storage (fp32)")
+    from loretta_cli.measure.parameters import own_part
+
+    named = {own_part(entry.method) for entry in counts}
+    own = named.pop() if len(named) == 1 else "cores or adapter"
+    columns = ("method", "trainable", "percent", own, "biases", "norms", "head", "storage (fp32)")
     rows = []
     for entry in counts:
         count = entry.count

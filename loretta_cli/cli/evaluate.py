@@ -11,6 +11,7 @@ import typer
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
+from loretta_cli.numerals import counted
 
 EPILOG = options.examples(
     "loretta eval runs/sst2-rep-minilm",
@@ -93,14 +94,17 @@ def evaluate(
             results = [evaluate_model(loaded.config, split=split, rows=rows)]
         for result in results:
             reporter.table(
-                f"{result.task}, {result.split} split, {result.rows} rows",
+                f"{result.task}, {result.split} split, {counted(result.rows, 'row')}",
                 ("metric", "value"),
                 [(name, f"{value:.4f}") for name, value in result.metrics.items()],
             )
             if result.shortened:
-                reporter.note(f"{result.shortened} of {result.rows} rows were too long and were truncated")
+                of = f"of {counted(result.rows, 'row')}"
+                was, were = (f"{of} {verb} too long and {verb} truncated" for verb in ("was", "were"))
+                reporter.note(counted(result.shortened, was, were))
             if result.ties:
-                reporter.note(f"in {result.ties} of {result.rows} rows the two best options have one score")
+                of = f"of {counted(result.rows, 'row')}"
+                reporter.note(f"in {result.ties} {of} the two best options have one score")
         reporter.result({"results": [result.as_json() for result in results]})
 
 

@@ -27,11 +27,15 @@ def merge(
     trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
-    """Fold rep's updates into the base weights, and check the result."""
+    """Fold an adapter into the base weights, and check the result: rep, lora, vera, ia3, bitfit, full, head.
+
+    Of a run of several tasks with a head each, the merged model has the head of the last one.
+    """
     with command(json=json) as reporter:
         from loretta_cli.artifacts.run_folder import find_run
 
-        found = find_run(run).last_stage
+        whole = find_run(run)
+        found = whole.last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
         from loretta_cli.artifacts.merge import merge as merge_run
@@ -41,11 +45,15 @@ def merge(
         beside = "base and adapter"
         if report.dequantized is not None:
             beside = f"base, dequantised from {report.dequantized}, and adapter"
+        head = []
+        if report.head and found != whole and not whole.read_config().task.shared_head:
+            head = [("head", f"of {report.task}, the last task; the others' are in the run alone")]
         reporter.table(
             "Merged model",
             ("", "result"),
             [
                 ("output", report.output),
+                *head,
                 ("largest logit difference", f"{comparison.max_abs_difference:.3g}"),
                 ("compared with", beside),
                 ("accepted", f"{comparison.tolerance:.3g}"),

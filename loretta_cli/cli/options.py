@@ -10,7 +10,11 @@ import typer
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Change any setting, such as training.epochs=3."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help=r"Change any setting, such as training.epochs=3 or task.prompt='{question}\nA:'.",
+    ),
 ]
 Model = Annotated[
     str | None,

@@ -12,7 +12,7 @@ import typer
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError, RunError
-from loretta_cli.methods import METHODS, check_method
+from loretta_cli.methods import MERGED, METHODS, check_method
 from loretta_cli.processes import processes
 from loretta_cli.report import Reporter
 
@@ -82,6 +82,7 @@ def train(
                 "--resume and --dry-run contradict each other: a run is resumed with its own settings.",
                 hint="They stand in the run's config.yaml. Give one of the two flags.",
             )
+        _check_one_each(method, task or ())
         # --task takes back what a recipe says of the other of the two settings.
         taken_back = [f"task.{'name' if len(task) > 1 else 'names'}=null"] if task else []
         loaded = _load(recipe, flags, [*taken_back, *(overrides or ())])
@@ -95,6 +96,26 @@ def train(
                 _dry_run(loaded, reporter, overwrite=overwrite)
         else:
             _train(loaded, reporter, overwrite=overwrite)
+
+
+def _check_one_each(method: str | None, tasks: Sequence[str]) -> None:
+    """Refuse the lists that compare takes.
+
+    Raises:
+        ConfigError: With the command that was meant.
+    """
+    if method and "," in method:
+        raise ConfigError(
+            f"--method takes one method; found {method!r}.",
+            hint=f"Side by side: loretta compare --method {method}",
+        )
+    if found := next((task for task in tasks if "," in task), None):
+        names = [name.strip() for name in ",".join(tasks).split(",") if name.strip()]
+        in_a_row = " ".join(f"--task {name}" for name in names)
+        raise ConfigError(
+            f"--task takes one task each time; found {found!r}.",
+            hint=f"One after the other: {in_a_row}. Side by side: loretta compare --task {','.join(names)}",
+        )
 
 
 def _load(recipe: str | None, flags: Mapping[str, object], overrides: Sequence[str]) -> LoadedConfig:
@@ -221,12 +242,11 @@ def _show(report: Mapping[str, Any], folder: Path, config: Config, reporter: Rep
     reporter.table(title, ("", "result"), rows)
     run = shlex.quote(str(folder))
     commands = [f"loretta eval {run}"]
-    if config.adapter.method == "rep":
+    if config.adapter.method in MERGED:
         undo = " --dequantize" if config.model.quantization else ""
-        commands += [
-            f"loretta merge {run}{undo} --output {shlex.quote(str(folder / 'merged'))}",
-            f"loretta export {run} --format lora --output {shlex.quote(str(folder / 'lora'))}",
-        ]
+        commands.append(f"loretta merge {run}{undo} --output {shlex.quote(str(folder / 'merged'))}")
+    if config.adapter.method == "rep":
+        commands.append(f"loretta export {run} --format lora --output {shlex.quote(str(folder / 'lora'))}")
     reporter.next_commands(commands)
     reporter.result({name: value for name, value in report.items() if name != "schema_version"})
 
@@ -247,7 +267,7 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     for note in result.notes:
         reporter.note(note)
     reporter.table("Settings", ("setting", "value", "from"), result.settings)
-    parts = ", ".join(f"{name} {number:,}" for name, number in result.count.parts.items() if number)
+    parts = result.count.parts_in_words(loaded.config.adapter.method)
     reporter.line(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})")
     if kind := result.config["model"]["quantization"]:
         reporter.line(f"base model: linear layers in {kind}; the head and what the adapter saves are not")

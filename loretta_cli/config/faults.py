@@ -88,6 +88,7 @@ def config_error(faults: Sequence[Fault]) -> ConfigError:
     return ConfigError(
         _printable("\n".join([f"{len(faults)} settings are wrong:", *lines])),
         hint="Correct every line; each names the key and where its value was given.",
+        parts=[(f"{fault.sentence}.", fault.advice) for fault in faults],
     )
 
 
@@ -122,7 +123,9 @@ def unknown_key(key: str, origin: str) -> Fault:
     parent = key.rpartition(".")[0]
     while parent and parent not in section_keys():
         if parent in setting_fields():
-            return Fault(f"{key} ({origin}): {parent} holds one value and has no keys below it")
+            sentence = f"{key} ({origin}): {parent} holds one value and has no keys below it"
+            is_list = "list of" in expected(setting_fields()[parent])
+            return Fault(sentence, f"Give the whole list: {parent}=[..., ...]." if is_list else "")
         parent = parent.rpartition(".")[0]
     sentence = f"{key}: unknown key ({origin})"
     near = _nearest_keys(key, parent)

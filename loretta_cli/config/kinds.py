@@ -28,6 +28,14 @@ class Expects:
     many: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Escaped:
+    """Says that a text on the command line may have escapes in it: of line break, tab and backslash.
+
+    Stands in ``Annotated`` and validates nothing.
+    """
+
+
 def own_sentence(sentence: str, hint: str = "") -> PydanticCustomError:
     """An error that says ``sentence`` behind the setting's key, and perhaps how to mend it."""
     return PydanticCustomError(OWN_SENTENCE, "{sentence}", {"sentence": sentence, "hint": hint})

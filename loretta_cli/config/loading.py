@@ -7,6 +7,7 @@ reported together. Imports the rest of this room, pydantic and PyYAML.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,10 @@ import yaml
 from pydantic import ValidationError
 
 from loretta_cli.config.faults import Fault, Given, config_error, unknown_key, value_faults
+from loretta_cli.config.kinds import Escaped
 from loretta_cli.config.recipes import recipe_name
 from loretta_cli.config.schema import Config, section_keys, setting_fields
-from loretta_cli.config.wording import shown, takes_text
+from loretta_cli.config.wording import is_text, shown, takes_text
 from loretta_cli.config.yaml_files import parse_yaml, read_mapping
 from loretta_cli.errors import ConfigError, OutputError
 from loretta_cli.replacing import replacing
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 _NULLS = ("null", "Null", "NULL", "~")
 # Opening characters of quoted text, lists, mappings and tags.
 _YAML_OPENINGS = ("'", '"', "[", "{", "!")
+_QUOTED = re.compile(r"'([^']|'')*'" + r'|"([^"\\]|\\.)*"')
+_ESCAPES = {r"\n": "\n", r"\t": "\t", "\\\\": "\\"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +117,20 @@ class _Values:
 
 
 def _override_value(key: str, text: str) -> object:
-    """The value in ``key=text``: as it stands for a setting that takes text, else as YAML reads it."""
+    """The value in ``key=text``, as YAML reads it; text that does not look like YAML as it stands.
+
+    Where nothing but text is taken, only what stands in quotes (or begins with a tag) looks like YAML, so
+    that a template may begin with a column: ``{question}``.
+    """
     field = setting_fields().get(key)
-    is_plain = not text.startswith(_YAML_OPENINGS) and text not in _NULLS
-    if field is not None and takes_text(field) and is_plain:
-        return text
-    return parse_yaml(text, f"--set {key}")
+    if field is None or not takes_text(field) or text in _NULLS:
+        return parse_yaml(text, f"--set {key}")
+    is_quoted = _QUOTED.fullmatch(text) or text.startswith("!")
+    if is_quoted if is_text(field) else text.startswith(_YAML_OPENINGS):
+        return parse_yaml(text, f"--set {key}")
+    if any(isinstance(mark, Escaped) for mark in field.metadata):
+        return re.sub(r"\\[nt\\]", lambda found: _ESCAPES[found[0]], text)
+    return text
 
 
 def load_config(

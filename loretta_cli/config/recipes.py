@@ -95,9 +95,11 @@ def matching_recipes(pattern: str | None) -> list[str]:
     ]
     if found:
         return found
-    literal = re.split(r"[*?\[]", wanted)[0] or wanted
+    literal = (re.split(r"[*?\[]", wanted)[0] or wanted).rstrip("-/")
     parts = {part for name in names for part in (name, *re.split("[-/]", name), *_openings(name))}
-    raise ConfigError(f"No recipe is called like {pattern!r}.", hint=_hint(literal.rstrip("-/"), parts))
+    raise ConfigError(
+        f"No recipe is called like {pattern!r}.", hint=_hint(literal, {literal} & parts or parts)
+    )
 
 
 def recipe_about(path: Path) -> str:

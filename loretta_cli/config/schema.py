@@ -15,6 +15,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 from loretta_cli.config.kinds import (
     Count,
     Dropout,
+    Escaped,
     Expects,
     LayerIndex,
     Length,
@@ -147,11 +148,16 @@ class TaskSettings(_Settings):
         default=False,
         description="Subtract from an option's score the one it has behind the prompt without its context.",
     )
-    prompt: Text | None = Field(
+    prompt: Annotated[Text | None, Escaped()] = Field(
         default=None, description="Your own prompt: {column} is what a column holds, {{ and }} are braces."
     )
-    masked_prompt: Text | None = Field(
+    masked_prompt: Annotated[Text | None, Escaped()] = Field(
         default=None, description="Your own text for a masked language model; {mask} is where the word goes."
+    )
+    cut: Text | None = Field(
+        default=None,
+        description="Column of your own prompt that loses its end where a row is too long, and that "
+        "calibration leaves out; unset means the task's own, or the longest.",
     )
     options: Annotated[list[Text], Expects("a list of two or more different texts")] | None = Field(
         default=None, description="Texts that answer the prompt, one for each label in order; or numbers."
@@ -243,7 +249,11 @@ class DataSettings(_Settings):
     validation_fraction: Share = Field(
         default=0.1, description="Share of the rows held out when the data has no validation split."
     )
-    max_length: Length | None = Field(default=None, description="Most tokens of a row; longer rows are cut.")
+    max_length: Length | None = Field(
+        default=None,
+        description="Most tokens of a row; longer rows are cut. Unset means 1024 for a prompt and 256 for a "
+        "head or label word (512 in multirc and record), where the model has the positions.",
+    )
 
     @field_validator("labels")
     @classmethod

@@ -44,6 +44,11 @@ def choices(field: FieldInfo) -> list[str]:
     return _choices(field.annotation)
 
 
+def is_text(field: FieldInfo) -> bool:
+    """Whether ``field`` takes text and nothing else."""
+    return expected(field) == "text"
+
+
 def takes_text(field: FieldInfo, *, in_lists: bool = False) -> bool:
     """Whether ``field`` takes any text.
 

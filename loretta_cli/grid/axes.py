@@ -75,11 +75,8 @@ class Faults:
         try:
             yield
         except ConfigError as error:
-            _, *several = error.message.split("\n  - ")
-            for line in several:
-                self.add(line)
-            if not several:
-                self.add(error.message, error.hint)
+            for sentence, advice in error.parts or [(error.message, error.hint)]:
+                self.add(sentence, advice)
 
     def raise_if_any(self) -> None:
         """Tell all that was noted.
@@ -111,7 +108,12 @@ def find_axes(recipes: Sequence[str], given: Axes, faults: Faults) -> Axes:
             else:
                 names += found
     if grids and len(recipes) > 1:
-        faults.add(f"{recipes} holds a grid file, which stands alone.", "List recipes in its grid.recipes.")
+        name = recipe_name(grids[0][0])
+        others = " and ".join(other for other in recipes if other != name)
+        faults.add(
+            f"{name} is a grid file, which stands alone, and {others or name} is given beside it.",
+            "List recipes in its grid.recipes.",
+        )
     if not grids:
         return replace(given, recipes=_once(names))
     file = _read_grid(*grids[0], faults)

@@ -7,7 +7,7 @@ methods, tasks and artifacts; nothing heavy.
 from __future__ import annotations
 
 import itertools
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +53,11 @@ class Cell:
         return self.config.task.name or ""
 
     @property
+    def source(self) -> str | None:
+        """Where its rows are; None for the task's own place on the hub."""
+        return self.config.data.source
+
+    @property
     def seed(self) -> int:
         """The seed of the run."""
         return self.config.training.seed
@@ -66,23 +71,6 @@ class Cell:
             values["shots"] = config.data.shots
         values |= {key.rpartition(".")[2]: value for key, value in self.varied.items()}
         return {name: value_text(value) for name, value in values.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class RowKey:
-    """What the cells of one row of the table share.
-
-    Args:
-        model: The base model.
-        method: The method.
-        said: :attr:`Cell.said`, sorted.
-        recipe: Name of the recipe, where it takes that to tell two rows apart.
-    """
-
-    model: str
-    method: str
-    said: tuple[tuple[str, str], ...]
-    recipe: str = ""
 
 
 def make_cells(
@@ -157,35 +145,6 @@ def make_cells(
             hint="Remove it from the recipe or from --set.",
         )
     return tuple(cells)
-
-
-def rows_of(cells: Sequence[Cell]) -> dict[RowKey, list[Cell]]:
-    """The cells of each row of the table, in the order in which the rows are first met."""
-    named = [(RowKey(cell.model, cell.method, tuple(sorted(cell.said.items()))), cell) for cell in cells]
-    places = Counter((key, cell.task, cell.seed) for key, cell in named)
-    clash = any(count > 1 for count in places.values())
-    rows: dict[RowKey, list[Cell]] = defaultdict(list)
-    for key, cell in named:
-        rows[RowKey(key.model, key.method, key.said, cell.recipe if clash else "")].append(cell)
-    return dict(rows)
-
-
-def row_labels(keys: Sequence[RowKey]) -> dict[RowKey, str]:
-    """What each row is called: its method, and whatever sets it apart from other rows."""
-    several_models = len({key.model for key in keys}) > 1
-    labels = {}
-    for key in keys:
-        alike = [other for other in keys if (other.model, other.method) == (key.model, key.method)]
-        parts = [key.method, *([short_model(key.model)] if several_models else [])]
-        parts += [
-            f"{name}={text}"
-            for name, text in key.said
-            if any((name, text) not in other.said for other in alike)
-        ]
-        if len({other.recipe for other in alike}) > 1:
-            parts.append(key.recipe)
-        labels[key] = ", ".join(parts)
-    return labels
 
 
 def value_text(value: object) -> str:

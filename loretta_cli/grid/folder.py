@@ -93,8 +93,14 @@ class GridFolder:
             return "unknown: its failure.json cannot be read"
         return str(reason)
 
+    def begun(self, cell: Cell) -> bool:
+        """Whether there is a run to go on with."""
+        return self.state(cell) in ("unfinished", "failed") and self.run(cell).config_file.is_file()
+
     def start(self, cell: Cell) -> None:
-        """Write down what is asked of a cell; forget an old failure, and a run with other settings.
+        """Write down what is asked of a cell; forget an old failure, and a run that cannot be gone on with.
+
+        That is one with other settings, and a finished one (whose files are damaged).
 
         Raises:
             OutputError: If it cannot be written.
@@ -102,7 +108,7 @@ class GridFolder:
         settings = cell.config.model_dump(mode="json", exclude_unset=True)
         with explained(self.cells):
             self.cells.mkdir(parents=True, exist_ok=True)
-            if self.state(cell) == "differs":
+            if self.state(cell) in ("differs", "finished"):
                 self.forget(cell)
             self.failure_file(cell).unlink(missing_ok=True)
         write_text(self.asked_file(cell), yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
@@ -124,11 +130,10 @@ class GridFolder:
         Raises:
             OutputError: If it cannot be written.
         """
-        is_ours = isinstance(error, LorettaError)
-        reason = " ".join((str(error) if is_ours else f"{type(error).__name__}: {error}").split())
+        reason = reason_of(error)
         document: dict[str, Any] = {"reason": reason}
-        if is_ours:
-            document["hint"] = getattr(error, "hint", "")
+        if isinstance(error, LorettaError):
+            document["hint"] = error.hint
         else:
             document["traceback"] = traceback.format_exception(error)
         write_json(self.failure_file(cell), document)
@@ -177,6 +182,12 @@ class GridFolder:
         return ", ".join(
             f"{key} was {_shown(old)}, is {_shown(new)}" for key, old, new in pairs if old != new
         )
+
+
+def reason_of(error: Exception) -> str:
+    """Why a cell failed, in one line; a fault of the program with its kind."""
+    is_ours = isinstance(error, LorettaError)
+    return " ".join((str(error) if is_ours else f"{type(error).__name__}: {error}").split())
 
 
 def _plain(config: Config) -> dict[str, Any]:

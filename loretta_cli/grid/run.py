@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 
 import torch
 
 from loretta_cli.grid.cells import Cell
+from loretta_cli.grid.checks import check_cells, names_of, told_once
 from loretta_cli.grid.folder import GridFolder
-from loretta_cli.grid.scores import Comparison, compare
-from loretta_cli.grid.tables import write_comparison
+from loretta_cli.grid.scores import CellState, Comparison, compare
+from loretta_cli.grid.writing import write_comparison
+from loretta_cli.numerals import counted
 from loretta_cli.report import Reporter, SilentReporter
 from loretta_cli.training.finishing import TrainReport
 from loretta_cli.training.run import train
@@ -51,7 +54,9 @@ def run_grid(
 ) -> Comparison:
     """Train every cell that is not finished, and write the comparison after each.
 
-    Cells with other settings are trained anew; whether they may be, :meth:`GridFolder.check` has said.
+    All that can be checked without weights is checked first. A cell that cannot run has failed, is told at
+    once, and leaves the others. Cells with other settings are trained anew; whether they may be,
+    :meth:`GridFolder.check` has said.
 
     Args:
         folder: Where to.
@@ -64,9 +69,14 @@ def run_grid(
     """
     done = {"finished"} if retry_failed else {"finished", "failed"}
     # A finished run whose files are damaged has failed, too.
-    open_cells = [one.cell for one in compare(folder, cells).cells if one.state not in done]
-    if skipped := len(cells) - len(open_cells):
-        reporter.note(f"{skipped} of {len(cells)} cells were done before")
+    states = compare(folder, cells).cells
+    if skipped := sum(one.state in done for one in states):
+        of = f"of {counted(len(cells), 'cell')}"
+        reporter.note(counted(skipped, f"{of} was done before", f"{of} were done before"))
+    if not retry_failed:
+        _tell_failed_before(states, reporter)
+    open_cells = _able_to_run(folder, [one.cell for one in states if one.state not in done], reporter)
+    skipped = len(cells) - len(open_cells)
     started = time.monotonic()
     for number, cell in enumerate(open_cells):
         place = f"cell {skipped + number + 1} of {len(cells)}: {cell.name}"
@@ -87,10 +97,33 @@ def run_grid(
     return comparison
 
 
+def _tell_failed_before(states: Sequence[CellState], reporter: Reporter) -> None:
+    reasons: dict[str, list[str]] = defaultdict(list)
+    for one in states:
+        if one.state == "failed":
+            reasons[one.reason].append(one.cell.name)
+    for reason, names in reasons.items():
+        reporter.warn(f"{names_of(names)} failed before: {reason}")
+
+
+def _able_to_run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter) -> list[Cell]:
+    """The cells without those that cannot run, which are noted as failed. Runs that have begun could run."""
+    new = [cell for cell in cells if not folder.begun(cell)]
+    if new:
+        reporter.note(f"checking {counted(len(new), 'cell')} before the first one runs")
+    checks = check_cells(new)
+    wrong = [(cell, error) for cell in new if (error := checks[cell.name].error) is not None]
+    for cell, error in wrong:
+        folder.start(cell)
+        folder.fail(cell, error)
+    for told in told_once(wrong, "cannot run"):
+        reporter.warn(f"{told.message} {told.hint}".rstrip())
+    left_out = {cell.name for cell, _ in wrong}
+    return [cell for cell in cells if cell.name not in left_out]
+
+
 def _run_cell(folder: GridFolder, cell: Cell, reporter: Reporter) -> TrainReport:
     """Start or resume one run."""
-    if folder.state(cell) == "finished":
-        folder.forget(cell)
     folder.start(cell)
     run = folder.run(cell)
     is_begun = run.config_file.is_file()

@@ -17,8 +17,9 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import AdapterSettings
 from loretta_cli.errors import LorettaError, RunError
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
-from loretta_cli.grid.cells import Cell, RowKey, row_labels, rows_of
+from loretta_cli.grid.cells import Cell
 from loretta_cli.grid.folder import GridFolder, State
+from loretta_cli.grid.layout import RowKey, columns_of, row_labels, rows_of
 from loretta_cli.measure.published_scores import PublishedScore, published_scores
 from loretta_cli.models.bundled import find_architecture
 from loretta_cli.report.figure_parts import Series, series_of
@@ -50,6 +51,11 @@ class RunResult:
     train: Series
     evaluated: Series
 
+    @property
+    def trainable(self) -> int:
+        """The trainable parameters."""
+        return int(self.measures["trainable_parameters"] or 0)
+
 
 @dataclass(frozen=True, slots=True)
 class CellState:
@@ -57,12 +63,14 @@ class CellState:
 
     Args:
         cell: The cell.
+        column: Of the table: its task, and its data where the task has several.
         state: How far it is.
         reason: Why it failed, or an empty string.
         result: Of a finished one.
     """
 
     cell: Cell
+    column: str
     state: State
     reason: str = ""
     result: RunResult | None = None
@@ -70,9 +78,11 @@ class CellState:
 
 @dataclass(frozen=True, slots=True)
 class TaskScore:
-    """One row of the table on one task.
+    """One row of the table in one column.
 
     Args:
+        task: Name of the task.
+        source: Where its rows are; None for the task's own place on the hub.
         metric: Name of the metric.
         scores: One of each finished seed.
         measures: Means over these seeds of :data:`MEASURES`.
@@ -80,6 +90,8 @@ class TaskScore:
         results: The runs.
     """
 
+    task: str
+    source: str | None
     metric: str
     scores: tuple[float, ...]
     measures: Mapping[str, float | None]
@@ -104,7 +116,7 @@ class Row:
     Args:
         label: What it is called.
         key: What its cells share.
-        tasks: Task to score, for those with a finished run.
+        tasks: Column to score, for those with a finished run.
     """
 
     label: str
@@ -118,7 +130,7 @@ class Comparison:
 
     Args:
         cells: Every cell.
-        tasks: Names of the tasks, in the order of the grid.
+        tasks: The columns, in the order of the grid: a task, or a task on one of several data sets.
         rows: Every row, those without a finished run too.
     """
 
@@ -136,6 +148,11 @@ class Comparison:
         """The cells that are finished."""
         return tuple(cell for cell in self.cells if cell.state == "finished")
 
+    def metric(self, task: str) -> str | None:
+        """The main metric of a column; None before its first run is finished."""
+        found = (row.tasks[task].metric for row in self.rows if task in row.tasks)
+        return next(found, None)
+
     def mean_over_tasks(self, row: Row) -> float | None:
         """The mean of a row's scores.
 
@@ -152,18 +169,19 @@ class Comparison:
 
 def compare(folder: GridFolder, cells: Sequence[Cell]) -> Comparison:
     """Read what the cells of a grid have come to."""
-    states = {cell.name: _state_of(folder, cell) for cell in cells}
+    columns = columns_of(cells)
+    states = {cell.name: _state_of(folder, cell, columns[cell.name]) for cell in cells}
     grouped = rows_of(cells)
     labels = row_labels(list(grouped))
     rows = []
     for key, members in grouped.items():
-        by_task: dict[str, list[RunResult]] = defaultdict(list)
+        by_column: dict[str, list[tuple[Cell, RunResult]]] = defaultdict(list)
         for cell in members:
             if (result := states[cell.name].result) is not None:
-                by_task[cell.task].append(result)
-        scores = {task: _task_score(key, task, results) for task, results in by_task.items()}
+                by_column[columns[cell.name]].append((cell, result))
+        scores = {column: _task_score(key, finished) for column, finished in by_column.items()}
         rows.append(Row(labels[key], key, scores))
-    return Comparison(tuple(states.values()), tuple(dict.fromkeys(cell.task for cell in cells)), tuple(rows))
+    return Comparison(tuple(states.values()), tuple(dict.fromkeys(columns.values())), tuple(rows))
 
 
 def read_result(run: RunFolder) -> RunResult:
@@ -227,25 +245,28 @@ def published_for(key: RowKey, task: str) -> PublishedScore | None:
     return None if own else nearest
 
 
-def _state_of(folder: GridFolder, cell: Cell) -> CellState:
+def _state_of(folder: GridFolder, cell: Cell, column: str) -> CellState:
     state = folder.state(cell)
     if state == "failed":
-        return CellState(cell, state, folder.failure(cell))
+        return CellState(cell, column, state, folder.failure(cell))
     if state != "finished":
-        return CellState(cell, state)
+        return CellState(cell, column, state)
     try:
-        return CellState(cell, state, result=read_result(folder.run(cell)))
+        return CellState(cell, column, state, result=read_result(folder.run(cell)))
     except LorettaError as error:
-        return CellState(cell, "failed", error.message)
+        return CellState(cell, column, "failed", error.message)
 
 
-def _task_score(key: RowKey, task: str, results: Sequence[RunResult]) -> TaskScore:
+def _task_score(key: RowKey, finished: Sequence[tuple[Cell, RunResult]]) -> TaskScore:
+    cell, results = finished[0][0], [result for _, result in finished]
     metric = results[0].metric
     return TaskScore(
+        cell.task,
+        cell.source,
         metric,
         tuple(result.metrics[metric] for result in results),
         {name: _mean(result.measures[name] for result in results) for name in MEASURES},
-        published_for(key, task),
+        published_for(key, cell.task),
         tuple(results),
     )
 

@@ -19,6 +19,11 @@ NO_PARTS = {"cores": 0, "biases": 0, "norms": 0, "head": 0}
 """The parts of a count; ``full`` has one more, ``base``, and nothing in these."""
 
 
+def own_part(method: str) -> str:
+    """What people are told that the part ``cores`` is: only adp and rep have tensor trains."""
+    return "cores" if method in ("adp", "rep") else "adapter"
+
+
 @dataclass(frozen=True, slots=True)
 class LayerShape:
     """One adapted matrix: its name, TT modes ("8·8·12 | 8·8") and ranks, and trainable numbers."""
@@ -53,6 +58,11 @@ class ParameterCount:
     def percent(self) -> float:
         """``trainable`` in percent of ``total``."""
         return 100.0 * self.trainable / self.total
+
+    def parts_in_words(self, method: str) -> str:
+        """The parts that train, such as "cores 13,980, norms 38,400"."""
+        named = {own_part(method) if name == "cores" else name: size for name, size in self.parts.items()}
+        return ", ".join(f"{name} {size:,}" for name, size in named.items() if size)
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the ``--json`` contract."""

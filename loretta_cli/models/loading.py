@@ -25,6 +25,7 @@ from loretta_cli.models.families.t5 import has_own_output_layer
 from loretta_cli.models.forms import auto_class, decoder_start_token, is_encoder_decoder
 from loretta_cli.models.quantization import keep_more, make_trainable, misplaced_layers
 from loretta_cli.models.source import ModelSource, unreachable
+from loretta_cli.numerals import counted
 from loretta_cli.processes import own_device
 
 T = TypeVar("T")
@@ -210,8 +211,8 @@ def _check_sizes(source: ModelSource, model: Any, mismatched: list[str]) -> None
     wrong = [key for key in mismatched if key.startswith(f"{model.base_model_prefix}.")]
     if wrong:
         raise ModelError(
-            f"The weights of {source.name} do not fit its config.json: {len(wrong)} have other sizes, "
-            f"for example {wrong[0]}.",
+            f"The weights of {source.name} do not fit its config.json: "
+            f"{counted(len(wrong), 'has another size', 'have other sizes')}, for example {wrong[0]}.",
             hint="Give the config.json that was saved with these weights.",
         )
 

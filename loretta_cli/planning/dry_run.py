@@ -8,9 +8,10 @@ from typing import Any
 
 from loretta_cli.config import LoadedConfig
 from loretta_cli.measure.parameters import ParameterCount
-from loretta_cli.models.loading import LoadedModel, empty_model
+from loretta_cli.numerals import counted
+from loretta_cli.planning.checking import without_weights
 from loretta_cli.planning.first_row import first_row
-from loretta_cli.planning.plan import Plan, make_plan, put_adapter
+from loretta_cli.planning.plan import Plan, make_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,7 @@ def dry_run(loaded: LoadedConfig, plan: Plan | None = None) -> DryRun:
         LorettaError: As ``train`` would.
     """
     plan = plan or make_plan(loaded.config)
-    model = empty_model(plan.model_config, plan.form.name, len(plan.labels))
-    adapted = put_adapter(plan, LoadedModel(model, ()))
+    adapted = without_weights(plan)
     config = adapted.config.model_dump()
     preset = getattr(adapted.model.peft_config["default"], "preset", "none")
     settings = [
@@ -53,7 +53,9 @@ def dry_run(loaded: LoadedConfig, plan: Plan | None = None) -> DryRun:
         if value is not None
     ]
     rows = plan.form.encode((*plan.data.train, *plan.data.selection, *plan.data.validation))
-    cut = f"{rows.shortened} of {len(rows.rows)} rows are longer than {plan.form.max_length} tokens"
+    total = counted(len(rows.rows), "row")
+    cut = counted(rows.shortened, f"of {total} is", f"of {total} are")
+    cut += f" longer than {counted(plan.form.max_length, 'token')}"
     notes = (*plan.data.notes, cut) if rows.shortened else plan.data.notes
     shown = first_row(plan.form, plan.data.train[0], rows.rows[0])
     return DryRun(config, settings, adapted.count, notes, shown)

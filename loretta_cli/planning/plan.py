@@ -39,10 +39,10 @@ from loretta_cli.models.quantization import (
 )
 from loretta_cli.models.source import ModelSource, find_model
 from loretta_cli.tasks import OWN
-from loretta_cli.tasks.forms import TaskForm, longest_row, make_form
+from loretta_cli.tasks.forms import TaskForm, longest_row, make_form, usual_length
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
 from loretta_cli.tasks.protocols import most_reported
-from loretta_cli.tasks.wording import check_read
+from loretta_cli.tasks.wording import check_read, chosen_cut
 from loretta_cli.tuners.settings import make_peft_config, reserved_positions, settings_of
 from loretta_cli.tuners.targets import insert_adapter
 
@@ -118,7 +118,8 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     form_name = choose_form(task.form, model_config, data.task.forms)
     check_read(task, form_name)
     reserved = reserved_positions(config.adapter)
-    longest = longest_row(form_name, config.data.max_length, model_config, reserved)
+    asked = config.data.max_length or usual_length(form_name, data.task)
+    longest = longest_row(asked, model_config, reserved)
     form = make_form(
         form_name,
         data.task,
@@ -251,7 +252,9 @@ def _decided(
                     "quantization": quantization,
                 }
             ),
-            "task": config.task.model_copy(update={"form": form.name}),
+            "task": config.task.model_copy(
+                update={"form": form.name, "cut": chosen_cut(task, config.task, form.name)}
+            ),
             "data": config.data.model_copy(
                 update={
                     "source": absolute_source(config.data.source),

@@ -8,9 +8,9 @@ from typing import Any
 
 from loretta_cli.config import ColumnSettings, Config, LoadedConfig
 from loretta_cli.errors import ConfigError, DataError
-from loretta_cli.models.loading import LoadedModel, empty_model
+from loretta_cli.planning.checking import without_weights
 from loretta_cli.planning.dry_run import DryRun, dry_run
-from loretta_cli.planning.plan import Plan, absolute_source, make_plan, put_adapter
+from loretta_cli.planning.plan import Plan, absolute_source, make_plan
 from loretta_cli.tasks import OWN
 from loretta_cli.tasks.own.asked import OWN_SETTINGS
 
@@ -104,8 +104,7 @@ def resolved_sequence(config: Config, first: Plan) -> Config:
         config: What was asked.
         first: The plan of the first stage.
     """
-    model = empty_model(first.model_config, first.form.name, len(first.labels))
-    adapted = put_adapter(first, LoadedModel(model, ()))
+    adapted = without_weights(first)
     data = {"source": absolute_source(config.data.source)}
     common = {name: getattr(adapted.config, name) for name in ("model", "adapter", "training")}
     return config.model_copy(update={**common, "data": config.data.model_copy(update=data)})

@@ -33,7 +33,9 @@ _COLOURS = (
 )
 _TRAIN_LINE = (0, (4, 2))
 _MOST_COLUMNS = 4
-_MOST_LEGEND_COLUMNS = 6
+_MOST_LEGEND_COLUMNS = 8
+# Inches in a legend, at its size of text.
+_LETTER, _HANDLE = 0.075, 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,21 @@ class Dot:
 
 
 @dataclass(frozen=True, slots=True)
+class ScorePanel:
+    """One panel of scores.
+
+    Args:
+        title: Above it.
+        score: What the scores are, with their unit.
+        dots: Not empty.
+    """
+
+    title: str
+    score: str
+    dots: Sequence[Dot]
+
+
+@dataclass(frozen=True, slots=True)
 class LossLines:
     """A row of the table in a panel of losses.
 
@@ -68,18 +85,18 @@ class LossLines:
     evaluated: Series
 
 
-def draw_scores(panels: Mapping[str, Sequence[Dot]], path: Path, *, rows: Sequence[str]) -> None:
+def draw_scores(panels: Sequence[ScorePanel], path: Path, *, rows: Sequence[str]) -> None:
     """Draw score against trainable parameters (on a logarithmic axis), a marker for each row.
 
     Args:
-        panels: Title to points; none is empty.
+        panels: At least one.
         path: The PNG file to write; its folder exists. It is replaced whole or not at all.
         rows: What all rows are called, so that a row looks the same in every picture.
     """
     figure, grid = _figure(len(panels))
     looks = _looks(rows)
-    for axes, (title, dots) in zip(grid, panels.items(), strict=True):
-        for dot in dots:
+    for axes, panel in zip(grid, panels, strict=True):
+        for dot in panel.dots:
             colour, marker = looks[dot.label]
             axes.errorbar(
                 [max(dot.parameters, 1)],
@@ -94,8 +111,9 @@ def draw_scores(panels: Mapping[str, Sequence[Dot]], path: Path, *, rows: Sequen
                 capsize=3,
                 label=dot.label,
             )
-        style_axes(axes, title)
-        _parameter_axis(axes, [dot.parameters for dot in dots])
+        style_axes(axes, panel.title)
+        axes.set_ylabel(panel.score, fontsize=9)
+        _parameter_axis(axes, [dot.parameters for dot in panel.dots])
     _legend(figure, grid)
     _save(figure, path)
 
@@ -132,7 +150,8 @@ def draw_losses(panels: Mapping[str, Sequence[LossLines]], path: Path, *, rows: 
                 markersize=4.5,
                 label=line.label,
             )
-        style_axes(axes, f"{title}, loss")
+        style_axes(axes, title)
+        axes.set_ylabel("loss", fontsize=9)
         step_axis(axes)
     _legend(figure, grid, line_styles=True)
     _save(figure, path)
@@ -142,11 +161,15 @@ def _figure(panels: int) -> tuple[Figure, list[Axes]]:
     """A figure with so many panels."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     columns = panels if panels <= _MOST_COLUMNS else math.ceil(panels / math.ceil(panels / _MOST_COLUMNS))
     lines = math.ceil(panels / columns)
     size = (max(4.2 * columns, 6.5), 3.3 * lines + 0.6)
     figure = Figure(figsize=size, dpi=150, layout="constrained")
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(w_pad=0.1, h_pad=0.1)
     FigureCanvasAgg(figure)
     return figure, [figure.add_subplot(lines, columns, index + 1) for index in range(panels)]
 
@@ -174,7 +197,7 @@ def _parameter_axis(axes: Axes, parameters: Sequence[float]) -> None:
     )
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("trainable parameters", fontsize=9)
+    axes.set_xlabel("trainable parameters (log scale)", fontsize=9)
 
 
 def _short(value: float) -> str:
@@ -200,10 +223,17 @@ def _legend(figure: Figure, grid: Sequence[Axes], *, line_styles: bool = False) 
         list(handles.values()),
         list(handles),
         loc="outside lower center",
-        ncols=min(len(handles), _MOST_LEGEND_COLUMNS),
+        ncols=_legend_columns(list(handles), figure.get_figwidth()),
         fontsize=8.5,
         frameon=False,
     )
+
+
+def _legend_columns(labels: Sequence[str], width: float) -> int:
+    """As many columns as have room, the lines of equal length."""
+    room = int(width / (_LETTER * max(map(len, labels)) + _HANDLE))
+    most = max(1, min(len(labels), _MOST_LEGEND_COLUMNS, room))
+    return math.ceil(len(labels) / math.ceil(len(labels) / most))
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, TextIO
 
+from loretta_cli.numerals import counted
 from loretta_cli.report.formatting import (
     align_table,
     clean,
@@ -58,7 +59,7 @@ class PlainReporter:
         self._started_at = time.monotonic()
         self._step = first_step
         resumed = f", going on after step {first_step}" if first_step else ""
-        self._say(f"training: {total_steps} steps{resumed}")
+        self._say(f"training: {counted(total_steps, 'step')}{resumed}")
 
     def progress(self, step: int) -> None:
         """Write nothing: a log file wants a line an interval, not a line a step."""

@@ -117,6 +117,8 @@ class Task:
         labels: Label names of a classification; the number of a label is its place here.
         values: Of a regression's prompt: the score that each option stands for, rising.
         head: The one or two columns that a classification head reads; empty if there is no such form.
+        head_ending: Column that ends the first of these, after a space, and is never cut.
+        has_long_texts: Whether many rows are longer than the usual ``data.max_length`` of an encoder.
         prompt: The prompt form.
         masked: The form for masked language models.
         generation: The form in the model's own words.
@@ -137,6 +139,8 @@ class Task:
     labels: tuple[str, ...] = ()
     values: tuple[float, ...] = ()
     head: tuple[str, ...] = ()
+    head_ending: str = ""
+    has_long_texts: bool = False
     prompt: Prompt | None = None
     masked: MaskedPrompt | None = None
     generation: Generation | None = None

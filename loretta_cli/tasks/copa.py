@@ -20,7 +20,7 @@ def _read(cells: Cells) -> Example:
     premise, joint = cells.text("premise").strip().removesuffix("."), JOINTS[asked]
     return Example(
         # Apart, so that the joint stays where the premise is cut, or left out for calibration.
-        texts={"premise": premise, "joint": joint, "premise_and_joint": f"{premise} {joint}"},
+        texts={"premise": premise, "joint": joint},
         label=cells.label("label", CHOICES),
         options=tuple(_going_on(cells.text(column)) for column in CHOICES),
     )
@@ -39,7 +39,8 @@ TASK = Task(
     columns=("premise", "question", *CHOICES, "label"),
     read=_read,
     metrics=("accuracy",),
-    head=("premise_and_joint",),
+    head=("premise",),
+    head_ending="joint",
     prompt=Prompt(render=lambda row: f"{row['premise']} {row['joint']}", options=(), cut="premise"),
     hub_id="aps/super_glue:copa",
 )

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, TypeVar
 
 import torch
 
 from loretta_cli.errors import ConfigError, DataError
 from loretta_cli.tasks.base import Example, Texts
+
+Encoded = TypeVar("Encoded")
 
 
 class Tokenizer(Protocol):
@@ -47,9 +49,9 @@ def fitting_prompt(
     cut: str,
     tokenizer: Tokenizer,
     max_length: int,
-    tokens: Callable[[Texts], tuple[list[int], int]],
+    tokens: Callable[[Texts], tuple[Encoded, int]],
     hint: str = "Raise data.max_length.",
-) -> tuple[list[int], bool]:
+) -> tuple[Encoded, bool]:
     """The tokens of a prompt that fits, and whether its ``cut`` column lost text for it.
 
     Args:

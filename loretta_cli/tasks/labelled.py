@@ -22,6 +22,7 @@ def labelled_task(
     label: str = "label",
     made: Mapping[str, Render] | None = None,
     head: tuple[str, ...] = (),
+    has_long_texts: bool = False,
     group: Render | None = None,
     metrics: tuple[str, ...] = ("accuracy",),
     scorer: Scorer = "labels",
@@ -43,6 +44,7 @@ def labelled_task(
         label: Column with the label: its number, or its name.
         made: Further texts, made of those of the columns.
         head: The one or two texts that a classification head reads; those of ``texts`` if it is empty.
+        has_long_texts: As of :class:`Task`.
         group: What the rows of one group have in common.
         metrics: Names of the metrics, the main one first.
         scorer: As of :class:`Task`, like all that follow but ``by_name``.
@@ -70,6 +72,7 @@ def labelled_task(
         scorer=scorer,
         labels=labels,
         head=head or texts,
+        has_long_texts=has_long_texts,
         prompt=prompt,
         masked=masked,
         hub_id=hub_id,

@@ -25,6 +25,7 @@ TASK = labelled_task(
     labels=("no", "yes"),
     made={"answered": lambda row: f"{row['question'].strip()} {row['answer'].strip()}"},
     head=("answered", "paragraph"),
+    has_long_texts=True,
     group=lambda row: f"{row['paragraph']}\n{row['question']}",
     prompt=PROMPT,
     masked=answered_in_a_gap(PROMPT),

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 
 from loretta_cli.config import DataSettings
 from loretta_cli.errors import ConfigError, DataError
+from loretta_cli.numerals import counted
 from loretta_cli.tasks.base import Example, Task
 from loretta_cli.tasks.sources import permutation
 
@@ -77,10 +78,12 @@ def choose_rows(
         notes = ()
     if not chosen or not selection:
         raise DataError(
-            f"{len(train)} training rows are too few to train on some and choose the checkpoint by others.",
+            counted(len(train), "training row is", "training rows are")
+            + " too few to train on some and choose the checkpoint by others.",
             hint="Add rows, or set data.protocol=paper, which chooses on the validation split.",
         )
-    note = f"{len(selection)} of the {len(train)} train rows are held out to choose the checkpoint"
+    of = f"of the {counted(len(train), 'train row')}"
+    note = counted(len(selection), f"{of} is", f"{of} are") + " held out to choose the checkpoint"
     return Chosen(chosen, selection, reported, (note, *notes))
 
 
@@ -191,7 +194,8 @@ def _k_shot(
                 hint="Add rows of it, or use data.protocol=full.",
             )
         if count < shots:
-            notes.append(f"the label {name} has {len(rows)} rows: {count} train and {count} choose")
+            each = counted(count, "trains and 1 chooses", f"train and {count} choose")
+            notes.append(f"the label {name} has {counted(len(rows), 'row')}: {each}")
         one, other = deal(rows, [count, count], seed)
         chosen += one
         selection += other

@@ -46,6 +46,7 @@ TASK = Task(
     metrics=("f1", "exact_match"),
     scorer="record",
     head=("passage",),
+    has_long_texts=True,
     prompt=Prompt(render=_points, options=(), cut="passage"),
     hub_id="aps/super_glue:record",
 )

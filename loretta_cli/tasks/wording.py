@@ -3,9 +3,10 @@
 They come from the recipe (``task.prompt`` and its neighbours) and replace those of a task, built in or made
 from the user's own columns. Each is refused where nothing reads it.
 
-Where a prompt is too long, the task's own column is cut if the template names it, else the longest one. The
-user's own question or instruction (``data.columns.text`` of ``multiple-choice``, ``data.columns.prompt`` of
-``generation``) is cut only where the template names no other column.
+Where a prompt is too long, ``task.cut`` is cut. Where that is not given, it is the task's own column if the
+template names it, else the longest one of the first rows. The user's own question or instruction
+(``data.columns.text`` of ``multiple-choice``, ``data.columns.prompt`` of ``generation``) is cut only where
+the template names no other column. The config of a run has the choice, so that other rows do not choose anew.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from loretta_cli.config import TaskSettings
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Form
+from loretta_cli.registry import suggest
 from loretta_cli.tasks.base import MASK, Example, Generation, MaskedPrompt, Prompt, Task
 from loretta_cli.tasks.cells import Cells
 from loretta_cli.tasks.templates import Template
@@ -23,6 +25,7 @@ from loretta_cli.tasks.templates import Template
 READ_BY: dict[str, tuple[Form, ...]] = {
     "prompt": ("prompt", "generation"),
     "masked_prompt": ("masked",),
+    "cut": ("prompt", "generation", "masked"),
     "options": ("prompt", "masked"),
     "stop": ("generation",),
     "max_new_tokens": ("generation",),
@@ -71,12 +74,17 @@ def reworded(task: Task, settings: TaskSettings, rows: Rows) -> Task:
         if not set(READ_BY[name]) & set(task.forms):
             raise _unread(f"task.{name}", task)
     given = {template.key: template for template in templates(settings)}
+    if settings.cut is not None and not given:
+        raise ConfigError(
+            "task.cut is set, but no prompt of your own, of which it is a column.",
+            hint="Remove it, or give task.prompt or task.masked_prompt.",
+        )
     _check_options(task, settings.options)
     prompt, masked = given.get("task.prompt"), given.get("task.masked_prompt")
     return dataclasses.replace(
         task,
-        prompt=task.prompt and _prompt(task, task.prompt, prompt, settings.options, rows),
-        masked=task.masked and _masked(task, task.masked, masked, settings.options, rows),
+        prompt=task.prompt and _prompt(task, task.prompt, prompt, settings, rows),
+        masked=task.masked and _masked(task, task.masked, masked, settings, rows),
         generation=task.generation and _generation(task, task.generation, prompt, settings, rows),
     )
 
@@ -93,6 +101,17 @@ def check_read(settings: TaskSettings, form: Form) -> None:
                 f"task.{name} is set, but this run's form is {form}, which does not read it.",
                 hint=f"Remove it, or choose a model for task.form={' or '.join(forms)}.",
             )
+
+
+def chosen_cut(task: Task, settings: TaskSettings, form: Form) -> str | None:
+    """The column that the user's template cuts, for the config of a run; None where there is no template."""
+    read: dict[Form, Prompt | MaskedPrompt | Generation | None] = {
+        "prompt": task.prompt,
+        "masked": task.masked,
+        "generation": task.generation,
+    }
+    found = read.get(form) if templates(settings) else None
+    return None if found is None else found.cut
 
 
 def reading_more(task: Task, columns: Sequence[str]) -> Task:
@@ -126,8 +145,9 @@ def _check_options(task: Task, options: Sequence[str] | None) -> None:
 
 
 def _prompt(
-    task: Task, prompt: Prompt, template: Template | None, options: Sequence[str] | None, rows: Rows
+    task: Task, prompt: Prompt, template: Template | None, settings: TaskSettings, rows: Rows
 ) -> Prompt:
+    options = settings.options
     texts = tuple(options) if options is not None else prompt.options
     if template is None:
         spaced = not prompt.options or prompt.options[0][0].isspace()
@@ -137,13 +157,14 @@ def _prompt(
         prompt,
         render=template.render,
         options=_behind(texts, spaced=not template.ends_with_space),
-        cut=_cut(task, prompt.cut, template, rows),
+        cut=_cut(task, prompt.cut, template, settings, rows),
     )
 
 
 def _masked(
-    task: Task, masked: MaskedPrompt, template: Template | None, options: Sequence[str] | None, rows: Rows
+    task: Task, masked: MaskedPrompt, template: Template | None, settings: TaskSettings, rows: Rows
 ) -> MaskedPrompt:
+    options = settings.options
     words = tuple(options) if options is not None else masked.words
     if template is None:
         return dataclasses.replace(masked, words=_behind(words, spaced=masked.words[0][0].isspace()))
@@ -164,7 +185,7 @@ def _masked(
     return MaskedPrompt(
         render=lambda texts: fitted.render({**texts, GAP: MASK}),
         words=_behind(words, spaced=spaced),
-        cut=_cut(task, masked.cut, template, rows),
+        cut=_cut(task, masked.cut, template, settings, rows),
     )
 
 
@@ -187,7 +208,7 @@ def _generation(
         generation = dataclasses.replace(
             generation,
             render=template.render,
-            cut=_cut(task, generation.cut, template, rows),
+            cut=_cut(task, generation.cut, template, settings, rows),
             answer=lambda spans: space + answer(spans).lstrip(),
         )
     return dataclasses.replace(
@@ -202,9 +223,16 @@ def _behind(texts: Sequence[str], spaced: bool) -> tuple[str, ...]:
     return tuple(f" {text.strip()}" if spaced else text.strip() for text in texts)
 
 
-def _cut(task: Task, usual: str, template: Template, rows: Rows) -> str:
+def _cut(task: Task, usual: str, template: Template, settings: TaskSettings, rows: Rows) -> str:
     """The column that is shortened, as the module's docstring says."""
     columns = [column for column in template.columns if column != GAP]
+    if settings.cut is not None:
+        if settings.cut not in columns:
+            raise ConfigError(
+                f"task.cut is {settings.cut!r}, which {template.key} does not name.",
+                hint=suggest(settings.cut, columns, plural="columns"),
+            )
+        return settings.cut
     is_asked = bool(task.roles) and task.kind in ("choice", "generation")
     if usual in columns and not is_asked:
         return usual

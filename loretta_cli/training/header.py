@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.numerals import counted
 from loretta_cli.planning.plan import AdaptedModel, Plan
 from loretta_cli.presets import preset_for
 from loretta_cli.processes import processes
@@ -11,11 +12,11 @@ from loretta_cli.processes import processes
 def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     """What the header of a run shows."""
     training, adapter, count = adapted.config.training, adapted.config.adapter, adapted.count
-    parts = ", ".join(f"{name} {number:,}" for name, number in count.parts.items() if number)
+    parts = count.parts_in_words(adapter.method)
     share = ""
     if (count_of := processes().count) > 1:
         share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
-    length = f"{training.max_steps} steps" if training.max_steps else f"{training.epochs:g} epochs"
+    length = counted(training.max_steps, "step") if training.max_steps else f"{training.epochs:g} epochs"
     length = "1 epoch" if length == "1 epochs" else length
     preset = ""
     if adapter.method in ("adp", "rep"):
@@ -31,7 +32,7 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     return {
         "model": f"{adapted.config.model.name} ({plan.form.name}{quantized})",
         "data": f"{len(plan.data.train):,} train, {len(plan.data.selection):,} selection, "
-        f"{len(plan.data.validation):,} validation rows (protocol {plan.config.data.protocol})",
+        f"{counted(len(plan.data.validation), 'validation row')} (protocol {plan.config.data.protocol})",
         "adapter": f"{adapter.method}{size}{preset}",
         "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
         "training": f"{length}, batch {training.batch_size}{share}, "

@@ -21,6 +21,7 @@ from torch.distributed.tensor import DTensor
 
 from loretta_cli.config import Config
 from loretta_cli.errors import ConfigError, RunError
+from loretta_cli.numerals import counted
 from loretta_cli.processes import own_device, processes
 
 LAUNCHER_ASKS = "ACCELERATE_USE_FSDP"
@@ -160,6 +161,7 @@ def check_same_engine(checkpoint: Path, *, deepspeed: bool) -> None:
     before, now = len(list(checkpoint.glob("rng_state*.pth"))), processes().count
     if deepspeed and before != now:
         raise RunError(
-            f"DeepSpeed wrote the checkpoint {checkpoint} with {before} processes; found {now}.",
-            hint=f"Resume the run with {before} processes.",
+            f"DeepSpeed wrote the checkpoint {checkpoint} with {counted(before, 'process', 'processes')}; "
+            f"found {now}.",
+            hint=f"Resume the run with {counted(before, 'process', 'processes')}.",
         )

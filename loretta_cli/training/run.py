@@ -23,6 +23,7 @@ from loretta_cli.errors import OutputError, TrainingError
 from loretta_cli.evaluation.evaluate import RowsToScore, encode, evaluate
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.environment import describe_environment
+from loretta_cli.numerals import counted
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.processes import another_has_failed, connect, disconnect, from_first, processes
 from loretta_cli.report import Reporter
@@ -205,8 +206,9 @@ def encode_rows(plan: Plan, reporter: Reporter) -> RunRows:
     rows = RunRows(form.encode(data.train), selection, validation)
     parts = [rows.train, validation.encoded, *([] if is_one else [selection.encoded])]
     if shortened := sum(part.shortened for part in parts):
-        total = sum(len(part.rows) for part in parts)
-        reporter.note(f"{shortened} of {total} rows are longer than {form.max_length} tokens and were cut")
+        of = f"of {counted(sum(len(part.rows) for part in parts), 'row')}"
+        longer = f"longer than {counted(form.max_length, 'token')} and"
+        reporter.note(counted(shortened, f"{of} is {longer} was cut", f"{of} are {longer} were cut"))
     return rows
 
 

@@ -20,6 +20,7 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.sequence_card import EXPLAINED, write_sequence_card
 from loretta_cli.config import Config
 from loretta_cli.evaluation.forgetting import Forgetting, TaskCourse, followed_metric, majority_score
+from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.evaluation.stages import evaluate_shared, has_own_heads
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.planning.plan import Plan
@@ -62,6 +63,15 @@ def train_sequence(
             run = create_together(folder, resolved_sequence(config, plans[0]), overwrite=overwrite)
         with explained(folder):
             return _Sequence(run, [_without_training_rows(plan) for plan in plans], reporter).train()
+
+
+def _line(task: TaskCourse) -> TaskLine:
+    """The line of a task in the picture: percent, where a score is a share or a correlation."""
+    is_share = task.metric not in LOWER_IS_BETTER
+    factor, unit = (100, ", %") if is_share else (1, "")
+    values = [None if value is None else factor * value for value in (*task.scores, task.majority)]
+    score = f"{task.metric.replace('_', ' ')}{unit}"
+    return TaskLine(task.task, score, task.stage, values[:-1], values[-1])
 
 
 def _without_training_rows(plan: Plan) -> Plan:
@@ -146,11 +156,9 @@ class _Sequence:
         write_text(run.forgetting, f"{table}\n{EXPLAINED}")
         rows = [[name, *values] for name, values in forgetting.rows()]
         write_text(run.forgetting.with_suffix(".csv"), csv_table(forgetting.columns, rows))
-        lines = [
-            TaskLine(name, task.stage, task.scores, task.majority)
-            for name, task in zip(forgetting.columns[1:], forgetting.tasks, strict=False)
-        ]
-        draw_forgetting(lines, forgetting.stages, run.forgetting.with_suffix(".png"))
+        draw_forgetting(
+            list(map(_line, forgetting.tasks)), forgetting.stages, run.forgetting.with_suffix(".png")
+        )
         parameters = (last["trainable_parameters"], last["total_parameters"])
         write_sequence_card(run, table, parameters, own_heads=self.own_heads)
         report = {

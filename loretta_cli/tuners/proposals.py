@@ -16,6 +16,7 @@ from loretta_cli.models.inspection import (
     linear_layers,
     propose_roles,
 )
+from loretta_cli.numerals import counted
 
 _SAID: dict[Role, str] = {
     "query": "query",
@@ -116,7 +117,7 @@ def _table(model: nn.Module, proposal: Proposal) -> list[str]:
         if layers:
             names = ", ".join(dict.fromkeys(_without_numbers(layer.name) for layer in layers))
             sizes = ", ".join(dict.fromkeys(f"{layer.in_features}x{layer.out_features}" for layer in layers))
-            lines.append(f"  {said}: {names} ({sizes}, {len(layers)} layers)")
+            lines.append(f"  {said}: {names} ({sizes}, {counted(len(layers), 'layer')})")
     return lines
 
 

@@ -6,13 +6,14 @@ No test may change them: one that writes into a run copies it first.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.command_line import Outcome, loretta, write_labelled, write_sentences
+from tests.rendering import curves_rendered_once
 
 FEW_STEPS = (
     *("--set", "training.max_steps=6"),
@@ -38,6 +39,12 @@ class FinishedRun:
 
     path: Path
     outcome: Outcome
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _curves_are_rendered_once() -> Iterator[None]:
+    with curves_rendered_once():
+        yield
 
 
 @pytest.fixture(scope="session")

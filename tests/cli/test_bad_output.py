@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -29,9 +30,23 @@ def test_an_output_without_permission_is_refused_before_any_work(
 # Run under `unshare`: mounts a file system of its own that only this process sees.
 MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
 
+COMMANDS = """
+import dataclasses, json, shutil, sys
+from pathlib import Path
+from tests.command_line import loretta
+outcomes = []
+for *arguments, output in json.loads(sys.argv[1]):
+    outcomes.append(dataclasses.asdict(loretta(*arguments, "--output", output)))
+    shutil.rmtree(output, ignore_errors=True)
+print(json.dumps(outcomes))
+"""
 
-def _on_mount(options: str, folder: Path, *arguments: object) -> Outcome:
-    """Run a command with an own file system mounted at a folder; skips where mounting is not allowed."""
+
+def _on_mount(options: str, folder: Path, *commands: list[object]) -> list[Outcome]:
+    """Run commands, whose last words are their outputs, with an own file system mounted at a folder.
+
+    One process for all: it takes seconds to start. Skips where mounting is not allowed.
+    """
     folder.mkdir()
     prefix = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", options, str(folder)]
     try:
@@ -41,42 +56,39 @@ def _on_mount(options: str, folder: Path, *arguments: object) -> Outcome:
     if not able:
         pytest.skip("mounting a file system is not allowed here")
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "loretta_cli", *map(str, arguments)],
+        [*prefix, sys.executable, "-c", COMMANDS, json.dumps(commands, default=str)],
         capture_output=True,
         text=True,
         env=child_environment(),
         check=False,
     )
-    return Outcome(done.returncode, done.stdout, done.stderr)
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
+    return [Outcome(**outcome) for outcome in json.loads(done.stdout)]
 
 
 def test_a_read_only_output_is_refused(workplace: Workplace, tmp_path: Path) -> None:
     place = tmp_path / "mounted"
 
-    outcome = _on_mount("ro", place, *train_command(workplace, ("--output", f"{place}/run"), tmp_path))
+    (outcome,) = _on_mount("ro", place, [*train_command(workplace, (), tmp_path), place / "run"])
 
     assert_refused(outcome)
     assert f"cannot be written: no permission to write in {place}" in outcome.stderr
 
 
-@pytest.mark.parametrize("verb", ["merge", "export", "train"])
-def test_a_full_disk_is_one_sentence(
-    verb: str, workplace: Workplace, tmp_path: Path, rep_run: FinishedRun
-) -> None:
+def test_a_full_disk_is_one_sentence(workplace: Workplace, tmp_path: Path, rep_run: FinishedRun) -> None:
     place = tmp_path / "mounted"
-    arguments: list[object] = [verb, rep_run.path]
-    if verb == "export":
-        arguments += ["--format", "lora"]
-    if verb == "train":
-        arguments = train_command(workplace, (), tmp_path)
+    commands = [
+        ["merge", rep_run.path, place / "merged"],
+        ["export", rep_run.path, "--format", "lora", place / "lora"],
+        [*train_command(workplace, (), tmp_path), place / "run"],
+    ]
 
-    outcome = _on_mount("size=24k", place, *arguments, "--output", f"{place}/out")
-
-    messages = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
-    assert outcome.exit_code in (1, 2)
-    assert len(messages) == 1, outcome.stderr
-    assert "no space left" in messages[0].lower()
-    assert "Traceback" not in outcome.stderr
+    for outcome in _on_mount("size=24k", place, *commands):
+        messages = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
+        assert outcome.exit_code in (1, 2)
+        assert len(messages) == 1, outcome.stderr
+        assert "no space left" in messages[0].lower()
+        assert "Traceback" not in outcome.stderr
 
 
 def test_overwrite_without_a_folder_is_refused() -> None:

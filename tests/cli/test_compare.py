@@ -131,9 +131,56 @@ def test_other_settings_are_refused_and_trained_anew_with_overwrite(grid: Finish
     assert [report["steps"] for report in reports] == [3, 3]
 
 
-def test_a_failing_run_leaves_the_others_and_ends_with_one(workplace: Workplace, tmp_path: Path) -> None:
-    # A BERT can be adapted, but has no place for the options of a prompt.
-    arguments = (*asked(workplace), "--task", "squad", "--method", "head", "--output", tmp_path / "grid")
+@pytest.fixture
+def impossible(workplace: Workplace, tmp_path: Path) -> tuple[object, ...]:
+    """A grid with a task that a BERT cannot do, without an output."""
+    for task in ("sst2", "squad"):
+        shutil.copytree(workplace.sentences, tmp_path / "data" / task)
+    (tmp_path / "data" / "squad" / "validation.csv").unlink()
+    row = '{"id": "1", "title": "t", "context": "a b", "question": "q", "answers": {"text": ["a"]}}\n'
+    for split in ("train", "validation"):
+        (tmp_path / "data" / "squad" / f"{split}.jsonl").write_text(row * 20, encoding="utf-8")
+    return (*asked(workplace), "--task", "squad", "--data", tmp_path / "data")
+
+
+def test_a_dry_run_tells_once_which_cells_cannot_run_and_why_and_ends_with_two(
+    impossible: tuple[object, ...], tmp_path: Path
+) -> None:
+    outcome = loretta("compare", *impossible, "-o", tmp_path / "grid", "--dry-run")
+    document = loretta("compare", *impossible, "-o", tmp_path / "grid", "--dry-run", "--json")
+
+    assert outcome.exit_code == document.exit_code == 2
+    told = (
+        "squad-rep-encoder-seed0, squad-head-encoder-seed0 cannot run: The task squad has no classification"
+    )
+    assert outcome.stderr.count("squad") == outcome.stderr.count(told) * 3 == 3
+    assert "hint: Choose a model for that form" in outcome.stderr
+    states = [line.split()[-2:] for line in outcome.stdout.splitlines() if line.startswith("squad")]
+    assert states == [["cannot", "run"]] * 2
+    reasons = {cell["name"]: cell["reason"] for cell in document.document["cells"]}
+    assert reasons["sst2-rep-encoder-seed0"] is None
+    assert "has no classification form" in reasons["squad-rep-encoder-seed0"]
+    assert not (tmp_path / "grid").exists()
+
+
+def test_a_dry_run_counts_the_labels_of_own_data(workplace: Workplace, tmp_path: Path) -> None:
+    arguments = ("--model", workplace.encoder, "--task", "classification", "--data", workplace.labelled)
+    columns = ("--set", "data.columns.text=message", "--set", "data.columns.label=mood")
+
+    document = loretta(
+        *("compare", *arguments, *columns, "--method", "head", "-o", tmp_path / "x", "--dry-run", "--json")
+    ).document
+    alone = loretta("train", *arguments, *columns, "--method", "head", "--dry-run", "--json").document
+
+    (cell,) = document["cells"]
+    assert cell["trainable_parameters"] == alone["parameters"]["trainable"]
+    assert (cell["column"], cell["data"]) == ("classification", str(workplace.labelled))
+
+
+def test_a_failing_run_leaves_the_others_and_ends_with_one(
+    impossible: tuple[object, ...], tmp_path: Path
+) -> None:
+    arguments = (*impossible, "--output", tmp_path / "grid")
 
     outcome = loretta("compare", *arguments, "--json")
 
@@ -141,9 +188,13 @@ def test_a_failing_run_leaves_the_others_and_ends_with_one(workplace: Workplace,
     states = {cell["name"]: cell["state"] for cell in outcome.document["cells"]}
     assert states["sst2-head-encoder-seed0"] == states["sst2-rep-encoder-seed0"] == "finished"
     assert states["squad-head-encoder-seed0"] == states["squad-rep-encoder-seed0"] == "failed"
-    assert "squad-rep-encoder-seed0 failed: " in outcome.stderr
-    assert "--retry-failed" in outcome.stderr
-    assert loretta("compare", *arguments).exit_code == 1
+    told = "squad-rep-encoder-seed0, squad-head-encoder-seed0 {}: The task squad has no classification form"
+    assert outcome.stderr.count(told.format("cannot run")) == outcome.stderr.count("The task squad") == 1
+    assert outcome.stderr.index("cannot run") < outcome.stderr.index("training:")
+    assert "2 of 4 runs failed, comparison.md says why; try again: --retry-failed" in outcome.stderr
+    again = loretta("compare", *arguments)
+    assert again.exit_code == 1
+    assert again.stderr.count(told.format("failed before")) == again.stderr.count("The task squad") == 1
 
 
 def test_ctrl_c_says_how_to_go_on_and_the_same_command_finishes(

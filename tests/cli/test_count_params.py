@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import pytest
@@ -120,6 +121,18 @@ def test_the_table_names_the_preset_and_why() -> None:
     assert "876,800" in outcome.stdout
     assert "preset paper (the paper has this model)" in outcome.stdout
     assert outcome.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("methods", "column"),
+    [(("ia3", "vera"), "adapter"), (("rep", "adp"), "cores"), (("rep", "lora"), "cores or adapter")],
+)
+def test_the_table_has_cores_only_where_there_are_trains(methods: tuple[str, ...], column: str) -> None:
+    asked = [word for method in methods for word in ("--method", method)]
+
+    header = loretta("count-params", "--model", "llama-2-7b", *asked).stdout.splitlines()[1]
+
+    assert re.split(" {2,}", header)[2:5] == ["percent", column, "biases"]
 
 
 def test_a_recipe_gives_model_and_method(workplace: Workplace) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import FinishedRun
-from tests.cli.logits import PLAIN_PEFT, assert_close, run_logits
-from tests.command_line import files_below, loretta, python
+from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace
+from tests.cli.logits import assert_close, plain_peft, run_logits
+from tests.command_line import files_below, loretta
 
 KEYS = {
     *("output", "format", "verified", "max_abs_difference", "tolerance", "rank", "quantization"),
@@ -18,23 +18,36 @@ KEYS = {
 }
 
 
-@pytest.mark.parametrize("name", ["rep_run", "prompt_run", "roberta", "deberta"])
-def test_the_lora_needs_plain_peft_only_and_agrees(
-    name: str, request: pytest.FixtureRequest, paper_run: Callable[[str], FinishedRun], tmp_path: Path
+def test_the_loras_need_plain_peft_only_and_agree(
+    rep_run: FinishedRun,
+    prompt_run: FinishedRun,
+    paper_run: Callable[[str], FinishedRun],
+    workplace: Workplace,
+    tmp_path: Path,
 ) -> None:
-    run = request.getfixturevalue(name) if name.endswith("_run") else paper_run(name)
-    base = {"rep_run": "encoder", "prompt_run": "decoder"}.get(name, name)
+    roberta, deberta = paper_run("roberta"), paper_run("deberta")
+    exports = [
+        (rep_run, workplace.encoder, "classifier"),
+        (roberta, workplace.folder / "roberta", "classifier"),
+        (deberta, workplace.folder / "deberta", "classifier"),
+        (prompt_run, workplace.decoder, "causal"),
+    ]
+    loras = []
+    for number, (run, base, kind) in enumerate(exports):
+        loras.append((base, tmp_path / str(number), kind))
+        outcome = loretta(
+            "export", run.path, "--format", "lora", "--output", tmp_path / str(number), "--json"
+        )
+        assert outcome.exit_code == 0, outcome.stderr
+        document = outcome.document
+        assert set(document) == KEYS
+        assert (document["format"], document["verified"]) == ("lora", True)
+        assert document["max_abs_difference"] <= 1e-4
 
-    outcome = loretta("export", run.path, "--format", "lora", "--output", tmp_path / "lora", "--json")
+    plain = plain_peft(loras)
 
-    assert outcome.exit_code == 0, outcome.stderr
-    document = outcome.document
-    assert set(document) == KEYS
-    assert (document["format"], document["verified"]) == ("lora", True)
-    assert document["max_abs_difference"] <= 1e-4
-    auto = ("causal", 0) if name == "prompt_run" else ("classifier", 2)
-    plain = python(PLAIN_PEFT, run.path.parent / base, tmp_path / "lora", *auto, blocked=("loretta_cli",))
-    assert_close(json.loads(plain), run_logits(run.path))
+    for logits, (run, _, _) in zip(plain, exports, strict=True):
+        assert_close(logits, run_logits(run.path))
 
 
 def test_the_lora_is_of_peft_and_has_the_lowest_rank(rep_run: FinishedRun, tmp_path: Path) -> None:
@@ -126,8 +139,6 @@ def test_a_difference_over_the_tolerance_exits_1_and_leaves_nothing(
 def test_a_noise_reduction_run_exports_and_merges(
     rep_run: FinishedRun, copied: Callable[[FinishedRun], Path], tmp_path: Path
 ) -> None:
-    from tests.cli.conftest import FEW_STEPS
-
     place = rep_run.path.parent
     run = tmp_path / "run"
     arguments = ("--model", place / "encoder", "--task", "sst2", "--data", place / "sentences")

@@ -8,34 +8,40 @@ from pathlib import Path
 
 import pytest
 
+from loretta_cli.artifacts.merge import _REFUSALS
+from loretta_cli.methods import MERGED, METHODS
 from tests.cli.conftest import FinishedRun
-from tests.cli.logits import PLAIN_TRANSFORMERS, assert_close, run_logits
-from tests.command_line import files_below, loretta, python
+from tests.cli.logits import assert_close, plain_transformers, run_logits
+from tests.command_line import files_below, loretta
 
 KEYS = {
-    *("output", "max_abs_logit_difference", "verified", "tolerance", "rows", "dequantized"),
+    *("output", "max_abs_logit_difference", "verified", "tolerance", "rows", "dequantized", "task"),
     "schema_version",
 }
 
 
-@pytest.mark.parametrize("name", ["rep_run", "prompt_run", "roberta", "deberta"])
-def test_a_merged_model_needs_transformers_only_and_agrees(
-    name: str, request: pytest.FixtureRequest, paper_run: Callable[[str], FinishedRun], tmp_path: Path
+def test_merged_models_need_transformers_only_and_agree(
+    rep_run: FinishedRun,
+    prompt_run: FinishedRun,
+    paper_run: Callable[[str], FinishedRun],
+    tmp_path: Path,
 ) -> None:
-    run = request.getfixturevalue(name) if name.endswith("_run") else paper_run(name)
+    runs = [rep_run, paper_run("roberta"), paper_run("deberta"), prompt_run]
+    places = [tmp_path / str(number) for number in range(len(runs))]
+    for run, place in zip(runs, places, strict=True):
+        outcome = loretta("merge", run.path, "--output", place, "--json")
+        assert outcome.exit_code == 0, outcome.stderr
+        document = outcome.document
+        assert set(document) == KEYS
+        assert document["output"] == str(place)
+        assert document["verified"] is True
+        assert document["max_abs_logit_difference"] <= 1e-4
 
-    outcome = loretta("merge", run.path, "--output", tmp_path / "merged", "--json")
+    kinds = ("classifier", "classifier", "classifier", "causal")
+    plain = plain_transformers(list(zip(places, kinds, strict=True)))
 
-    assert outcome.exit_code == 0, outcome.stderr
-    document = outcome.document
-    assert set(document) == KEYS
-    assert document["output"] == str(tmp_path / "merged")
-    assert document["verified"] is True
-    assert document["max_abs_logit_difference"] <= 1e-4
-    blocked = ("loretta_cli", "peft")
-    auto = "causal" if name == "prompt_run" else "classifier"
-    plain = json.loads(python(PLAIN_TRANSFORMERS, tmp_path / "merged", auto, blocked=blocked))
-    assert_close(plain, run_logits(run.path))
+    for logits, run in zip(plain, runs, strict=True):
+        assert_close(logits, run_logits(run.path))
 
 
 def test_a_merged_folder_has_weights_tokenizer_and_card_and_nothing_else(
@@ -146,3 +152,14 @@ def test_a_bfloat16_run_merges_within_its_own_tolerance(
     assert document["verified"] is True
     written = json.loads((tmp_path / "merged" / "config.json").read_text(encoding="utf-8"))
     assert written["dtype"] == "bfloat16"
+
+
+def test_each_method_merges_or_has_a_reason_not_to_and_the_help_names_those_that_do() -> None:
+    assert set(METHODS) == {*MERGED, *_REFUSALS}
+    assert not set(MERGED) & set(_REFUSALS)
+    said = " ".join(loretta("merge", "--help").stdout.split())
+    assert all(method in said for method in MERGED)
+
+
+def test_a_run_of_one_task_has_no_word_on_heads(rep_run: FinishedRun, tmp_path: Path) -> None:
+    assert "head" not in loretta("merge", rep_run.path, "--output", tmp_path / "merged").stdout

@@ -51,14 +51,17 @@ def test_a_run_is_evaluated_and_resumed_as_it_was(
 
 @pytest.mark.parametrize("method", ["bitfit", "full", "head", "ia3", "vera"])
 def test_a_run_of_a_method_of_weights_merges(workplace: Workplace, tmp_path: Path, method: str) -> None:
-    loretta(
+    trained = loretta(
         *("train", "--model", workplace.encoder, "--method", method, "--task", "sst2"),
         *("--data", workplace.sentences, "--output", tmp_path / "run", *FEW_STEPS),
     )
+    assert f"  loretta merge {tmp_path / 'run'} --output " in trained.stdout
+    assert "loretta export" not in trained.stdout
 
     merged = loretta("merge", tmp_path / "run", "--output", tmp_path / "merged", "--json")
     assert merged.exit_code == 0, merged.stderr
     assert merged.document["max_abs_logit_difference"] <= 1e-4
+    assert merged.document["task"] == "sst2"
 
 
 @pytest.mark.parametrize("method", ["adapters", "p-tuning", "prefix", "prompt"])

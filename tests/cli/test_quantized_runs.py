@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace
-from tests.cli.logits import CARD_SNIPPET, PLAIN_TRANSFORMERS, assert_close, run_logits
+from tests.cli.logits import assert_close, card_logits, plain_transformers, run_logits
 from tests.cli.refusal import assert_refused
 from tests.command_line import Outcome, files_below, loretta, metric_records, python
 
@@ -188,9 +188,8 @@ def test_a_dequantised_merge_needs_transformers_only_and_agrees_with_the_run(
 ) -> None:
     run = runs("nf4", "rep")
     assert loretta("merge", run.path, "--dequantize", "--output", tmp_path / "merged").exit_code == 0
-    blocked = ("loretta_cli", "peft", "bitsandbytes")
-    plain = python(PLAIN_TRANSFORMERS, tmp_path / "merged", "classifier", blocked=blocked)
-    assert_close(json.loads(plain), run_logits(run.path))
+    (plain,) = plain_transformers([(tmp_path / "merged", "classifier")], blocked=("bitsandbytes",))
+    assert_close(plain, run_logits(run.path))
 
 
 def test_the_table_of_a_merge_says_what_was_compared(
@@ -238,11 +237,7 @@ def test_the_snippet_of_the_card_gives_the_same_logits(
     runs: Callable[..., FinishedRun], models: dict[str, Path], tmp_path: Path
 ) -> None:
     run = runs("nf4", "rep")
-    snippet = (run.path / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
-    (tmp_path / "encoder").symlink_to(models["encoder"])
-    (tmp_path / "adapter").symlink_to(run.path / "adapter")
-    (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
-    assert json.loads(python(CARD_SNIPPET, cwd=tmp_path)) == run_logits(run.path)
+    assert card_logits([(run.path, models["encoder"])], tmp_path) == [run_logits(run.path)]
 
 
 def test_a_dry_run_tells_of_the_quantisation(models: dict[str, Path], workplace: Workplace) -> None:

@@ -61,7 +61,12 @@ def test_a_recipe_of_several_tasks_lists_all_of_them() -> None:
 
 @pytest.mark.parametrize(
     ("pattern", "near"),
-    [("paper/tabel2-*", "'paper/table2'"), ("bolq", "'boolq'"), ("quickstrat", "'quickstart'")],
+    [
+        ("paper/tabel2-*", "'paper/table2'"),
+        ("paper/table2-*-xyz", "'paper/table2'? "),
+        ("bolq", "'boolq'"),
+        ("quickstrat", "'quickstart'"),
+    ],
 )
 def test_a_pattern_that_finds_nothing_gets_the_nearest_names(pattern: str, near: str) -> None:
     outcome = loretta("recipes", "list", pattern)

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from tests.cli.conftest import FinishedRun, Workplace
-from tests.cli.logits import CARD_SNIPPET, run_logits
-from tests.command_line import files_below, loretta, metric_records, python
+from tests.cli.logits import card_logits, card_snippet, run_logits
+from tests.command_line import files_below, loretta, metric_records
 
 CONTRACT_FILES = (
     "README.md",
@@ -210,23 +210,21 @@ def test_storage_is_the_size_of_what_a_run_saves(adp_run: FinishedRun, workplace
     assert counted["storage_bytes"] == 4 * sum(tensor.numel() for tensor in saved.values())
 
 
-@pytest.mark.parametrize("name", ["rep_run", "adp_run", "prompt_run"])
 def test_the_cards_loader_gives_bit_identical_logits_in_a_fresh_process(
-    name: str, request: pytest.FixtureRequest, tmp_path: Path
+    rep_run: FinishedRun, adp_run: FinishedRun, prompt_run: FinishedRun, workplace: Workplace, tmp_path: Path
 ) -> None:
-    run: FinishedRun = request.getfixturevalue(name)
-    card = (run.path / "README.md").read_text(encoding="utf-8")
-    snippet = card.split("```python\n")[1].split("```")[0]
-    labels = {"rep_run": "num_labels=2", "adp_run": "num_labels=3", "prompt_run": "AutoModelForCausalLM"}
-    assert labels[name] in snippet
-    base = "decoder" if name == "prompt_run" else "encoder"
-    (tmp_path / base).symlink_to(run.path.parent / base)
-    (tmp_path / "adapter").symlink_to(run.path / "adapter")
-    (tmp_path / "snippet.py").write_text(snippet, encoding="utf-8")
+    assert "num_labels=2" in card_snippet(rep_run.path)
+    assert "num_labels=3" in card_snippet(adp_run.path)
+    assert "AutoModelForCausalLM" in card_snippet(prompt_run.path)
+    runs = [
+        (rep_run.path, workplace.encoder),
+        (adp_run.path, workplace.encoder),
+        (prompt_run.path, workplace.decoder),
+    ]
 
-    fresh = json.loads(python(CARD_SNIPPET, cwd=tmp_path))
+    fresh = card_logits(runs, tmp_path)
 
-    assert fresh == run_logits(run.path)
+    assert fresh == [run_logits(run) for run, _ in runs]
 
 
 def test_the_card_tells_base_results_settings_and_citation(rep_run: FinishedRun) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from loretta_cli.evaluation.forgetting import TaskCourse
+from loretta_cli.training.sequence import _line
 from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace, _finished
 from tests.cli.refusal import assert_refused
 from tests.command_line import Outcome, files_below, loretta, metric_records
@@ -134,6 +136,27 @@ def test_the_last_task_is_merged_and_exported(sequence: FinishedRun, tmp_path: P
     assert exported.document["verified"]
     labels = json.loads((tmp_path / "merged/config.json").read_text(encoding="utf-8"))["id2label"]
     assert list(labels.values()) == ["negative", "positive"]
+
+
+def test_a_merge_says_whose_head_the_model_has_where_each_task_has_one(
+    sequence: FinishedRun, shared: FinishedRun, tmp_path: Path
+) -> None:
+    own = loretta("merge", sequence.path, "--output", tmp_path / "own")
+    one = loretta("merge", shared.path, "--output", tmp_path / "one")
+
+    assert "of mr, the last task; the others' are in the run alone" in own.stdout
+    assert one.exit_code == 0, one.stderr
+    assert "the last task" not in one.stdout
+
+
+def test_the_picture_is_in_percent_and_a_perplexity_is_not() -> None:
+    accuracy = TaskCourse("sst2", "accuracy", 0, 0.5, (0.9, None))
+    perplexity = TaskCourse("language-modeling", "perplexity", 1, None, (None, 12.5))
+
+    first, second = map(_line, (accuracy, perplexity))
+
+    assert (first.score, list(first.scores), first.majority) == ("accuracy, %", [90, None], 50)
+    assert (second.score, list(second.scores), second.majority) == ("perplexity", [None, 12.5], None)
 
 
 def test_overwrite_leaves_nothing_of_a_sequence(

@@ -350,3 +350,33 @@ def _fingerprint(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "hint"),
+    [
+        (
+            ("--task", "sst2,mrpc"),
+            "--task takes one task each time; found 'sst2,mrpc'.",
+            "One after the other: --task sst2 --task mrpc. Side by side: loretta compare --task sst2,mrpc",
+        ),
+        (
+            ("--task", "rte", "--task", "sst2, mrpc"),
+            "found 'sst2, mrpc'.",
+            "--task rte --task sst2 --task mrpc. Side by side: loretta compare --task rte,sst2,mrpc",
+        ),
+        (
+            ("--method", "adp,rep"),
+            "--method takes one method; found 'adp,rep'.",
+            "Side by side: loretta compare --method adp,rep",
+        ),
+    ],
+)
+def test_a_list_as_compare_takes_it_is_refused_with_the_command_that_was_meant(
+    arguments: tuple[str, ...], told: str, hint: str
+) -> None:
+    outcome = loretta("train", "quickstart", *arguments)
+
+    assert outcome.exit_code == 2
+    assert told in outcome.stderr
+    assert hint in outcome.stderr

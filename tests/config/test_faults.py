@@ -59,6 +59,11 @@ def test_a_key_below_a_single_setting_is_explained():
     )
 
 
+def test_an_item_of_a_list_is_told_to_be_given_with_the_others():
+    assert unknown_key("task.options.0", "--set").advice == "Give the whole list: task.options=[..., ...]."
+    assert unknown_key("training.seed.first", "--set").advice == ""
+
+
 def test_zeroth_order_settings_are_named_as_missing_from_this_version():
     assert "zeroth-order training is not part of this version" in unknown_key("zo.queries", "flag").sentence
 

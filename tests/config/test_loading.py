@@ -95,6 +95,17 @@ def test_a_wrong_value_that_is_overridden_does_no_harm(recipe):
         ("model.revision=~", None),
         ("output.dir=2026-01-31", "2026-01-31"),
         ("data.columns.label=intent", "intent"),
+        (r"task.prompt={question}\nAnswer:", "{question}\nAnswer:"),
+        ("task.prompt={question}", "{question}"),
+        (r"task.prompt=Q: {question}\n\\text{{a}}:\tA:", "Q: {question}\n\\text{{a}}:\tA:"),
+        ('task.prompt="{question}\\u0021"', "{question}!"),
+        (r"task.prompt='{question}\nA:'", r"{question}\nA:"),
+        ('task.prompt="{question}" it says', '"{question}" it says'),
+        ('task.prompt="{question}" or "{answer}"', '"{question}" or "{answer}"'),
+        ("task.masked_prompt={sentence} It was {mask}.", "{sentence} It was {mask}."),
+        ("task.prompt=[1] {question}", "[1] {question}"),
+        (r"data.source={new}\names.csv", r"{new}\names.csv"),
+        (r'task.stop=["\n", "}"]', ["\n", "}"]),
     ],
 )
 def test_an_override_is_read_in_the_kind_of_its_setting(override, value):
@@ -199,6 +210,9 @@ def test_the_hint_for_zeroth_order_says_backprop():
         ("data.labels=[a, b", "--set data.labels, line 1"),
         ("training.seed=0x" + "f" * 5000, "found a number that is too long to show"),
         ("adapter.tt_rank=&a [*a]", "expected a whole number above 0 or a list"),
+        ("task.promt={question}", "task.promt: unknown key (--set)"),
+        ("task.options.0=yes", "task.options holds one value and has no keys below it"),
+        ("task.options={yes}", "expected a list of two or more different texts"),
     ],
 )
 def test_a_broken_override_is_explained(override, words):

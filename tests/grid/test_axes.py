@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from loretta_cli.config import load_config
 from loretta_cli.errors import ConfigError
 from loretta_cli.grid.axes import Axes, Faults, find_axes
 
@@ -76,8 +77,12 @@ def test_a_wrong_grid_file_is_named_with_what_was_expected(tmp_path: Path, text:
 
 
 def test_a_grid_file_stands_alone(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="stands alone"):
-        found([written(tmp_path, "grid: {methods: [adp]}"), "quickstart"])
+    grid = written(tmp_path, "grid: {methods: [adp]}")
+    with pytest.raises(ConfigError) as caught:
+        found([grid, "quickstart"])
+    assert caught.value.message == (
+        f"{grid} is a grid file, which stands alone, and quickstart is given beside it."
+    )
 
 
 def test_all_faults_are_told_together_and_each_once(tmp_path: Path) -> None:
@@ -88,3 +93,16 @@ def test_all_faults_are_told_together_and_each_once(tmp_path: Path) -> None:
         faults.raise_if_any()
     assert caught.value.message.startswith("2 settings are wrong")
     assert caught.value.message.count("quikstart") == 1
+
+
+def test_each_part_of_an_error_of_several_is_a_fault_of_its_own_with_its_advice() -> None:
+    faults = Faults()
+    with faults.noted():
+        load_config(None, {}, ["training.sed=1", "training.epochs=many\n  - a line of the value"])
+
+    with pytest.raises(ConfigError) as caught:
+        faults.raise_if_any()
+
+    assert caught.value.message.startswith("2 settings are wrong:")
+    assert [advice for _, advice in caught.value.parts] == ["Did you mean 'training.seed'?", ""]
+    assert "a line of the value" in caught.value.parts[1][0]

@@ -8,15 +8,9 @@ import pytest
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.grid.axes import Axes
-from loretta_cli.grid.cells import row_labels, rows_of
 from tests.grid.fake_runs import cells_of
 
 TWO_BY_TWO = Axes(methods=("adp", "lora"), tasks=("sst2", "trec"), seeds=(0, 1))
-
-
-def labels_of(axes: Axes, *overrides: str) -> list[str]:
-    """What the rows of a grid's table are called."""
-    return list(row_labels(list(rows_of(cells_of(axes, *overrides)))).values())
 
 
 def test_the_first_seed_comes_first_and_a_task_stays_together() -> None:
@@ -65,7 +59,6 @@ def test_settings_of_a_grid_vary_and_are_part_of_name_and_row() -> None:
 
     assert [cell.config.adapter.tt_rank for cell in cells] == [2, 2, 5, 5]
     assert cells[1].name == "sst2-rep-minilm-tt_rank=2-train_norms=false-seed0"
-    assert labels_of(axes)[1] == "rep, train_norms=false, tt_rank=2"
 
 
 def test_a_setting_is_said_by_the_grid_or_on_the_command_line() -> None:
@@ -74,34 +67,6 @@ def test_a_setting_is_said_by_the_grid_or_on_the_command_line() -> None:
         cells_of(axes, "training.epochs=1")
     with pytest.raises(ConfigError, match=r"training.epochs: found .many. \(grid\)"):
         cells_of(Axes(methods=("rep",), tasks=("sst2",), settings={"training.epochs": ("many",)}))
-
-
-def test_rows_are_called_by_what_sets_them_apart_only() -> None:
-    assert labels_of(TWO_BY_TWO, "adapter.alpha=4") == ["adp", "lora"]
-    recipes = ("paper/table1-deberta-sst2-lora", "paper/table1-deberta-sst2-lora-r4")
-    assert labels_of(Axes(recipes=recipes)) == ["lora, bottleneck=8", "lora, bottleneck=4"]
-    models = Axes(models=("a/first", "b/second"), methods=("rep",), tasks=("sst2",))
-    assert labels_of(models) == ["rep, first", "rep, second"]
-
-
-def test_recipes_of_one_method_make_one_row_over_their_tasks() -> None:
-    recipes = tuple(f"paper/table1-deberta-{task}-adp" for task in ("sst2", "mrpc", "cola"))
-
-    (row,) = rows_of(cells_of(Axes(recipes=recipes))).values()
-
-    assert [cell.task for cell in row] == ["sst2", "mrpc", "cola"]
-
-
-def test_recipes_that_nothing_else_tells_apart_are_rows_of_their_own(tmp_path: Path) -> None:
-    paths = []
-    for rate in (1, 2):
-        path = tmp_path / f"rate{rate}.yaml"
-        path.write_text(f"training: {{learning_rate: 0.00{rate}}}\n", encoding="utf-8")
-        paths.append(str(path))
-
-    axes = Axes(recipes=tuple(paths), models=("bundled:minilm",), methods=("rep",), tasks=("sst2",))
-
-    assert labels_of(axes) == [f"rep, {path}" for path in paths]
 
 
 def test_data_of_several_tasks_lies_in_a_folder_for_each_if_there_is_one(tmp_path: Path) -> None:

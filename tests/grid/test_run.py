@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from loretta_cli.config import Config, write_config
-from loretta_cli.errors import TrainingError
+from loretta_cli.errors import DataError, TrainingError
 from loretta_cli.grid import run as grid_run
-from loretta_cli.grid import tables
+from loretta_cli.grid import writing
 from loretta_cli.grid.axes import Axes
+from loretta_cli.grid.cells import Cell
+from loretta_cli.grid.checks import Check
 from loretta_cli.grid.folder import GridFolder
 from loretta_cli.report import Reporter, SilentReporter
 from loretta_cli.training.finishing import TrainReport
@@ -69,9 +72,9 @@ class Training:
 
 @pytest.fixture
 def training(monkeypatch: pytest.MonkeyPatch) -> Training:
-    """In the place of training; pictures, which take their time, are not drawn."""
-    for name in ("draw_scores", "draw_losses"):
-        monkeypatch.setattr(tables, name, lambda *panels, rows: None)
+    """In the place of training; pictures, which take their time, are not drawn, and all cells can run."""
+    monkeypatch.setattr(writing, "draw_comparison", lambda folder, comparison: None)
+    monkeypatch.setattr(grid_run, "check_cells", lambda cells: {cell.name: Check(1000) for cell in cells})
     stand_in = Training()
     monkeypatch.setattr(grid_run, "train", stand_in)
     return stand_in
@@ -90,11 +93,14 @@ def test_a_finished_run_is_kept_and_the_others_are_trained(tmp_path: Path, train
 
     assert names(training) == ["lora", "adp"]
     assert [row.tasks["sst2"].mean for row in comparison.rows] == [0.9, 0.75, 0.75]
-    assert listener.notes[0] == "1 of 3 cells were done before"
-    assert listener.notes[1] == "cell 2 of 3: sst2-lora-minilm-seed0"
-    assert listener.notes[2] == "sst2-lora-minilm-seed0: accuracy 0.7500, 0.0 s"
+    assert listener.notes[:4] == [
+        "1 of 3 cells was done before",
+        "checking 2 cells before the first one runs",
+        "cell 2 of 3: sst2-lora-minilm-seed0",
+        "sst2-lora-minilm-seed0: accuracy 0.7500, 0.0 s",
+    ]
     assert re.fullmatch(
-        r"cell 3 of 3: sst2-adp-minilm-seed0, \d+ s gone, about \d+ s left", listener.notes[3]
+        r"cell 3 of 3: sst2-adp-minilm-seed0, \d+ s gone, about \d+ s left", listener.notes[4]
     )
     training.calls.clear()
     grid_run.run_grid(folder, cells, listener)
@@ -185,3 +191,61 @@ def test_a_damaged_finished_run_is_trained_anew_when_failures_are_tried_again(
     comparison = grid_run.run_grid(folder, cells, Listener(), retry_failed=True)
     assert training.calls == [(cells[1].name, False)]
     assert len(comparison.finished) == len(cells)
+
+
+def test_cells_that_cannot_run_have_failed_before_the_first_is_trained_and_are_told_once(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cells, listener = GridFolder(tmp_path), cells_of(GRID), Listener()
+    fault = DataError("There are no rows.", hint="Add some.")
+    trained_by_then: list[int] = []
+
+    def check(asked: Sequence[Cell]) -> dict[str, Check]:
+        trained_by_then.append(len(training.calls))
+        return {cell.name: Check(None, fault) if cell.method != "lora" else Check(1000) for cell in asked}
+
+    monkeypatch.setattr(grid_run, "check_cells", check)
+
+    comparison = grid_run.run_grid(folder, cells, listener)
+
+    assert trained_by_then == [0]
+    assert names(training) == ["lora"]
+    assert [cell.state for cell in comparison.cells] == ["failed", "finished", "failed"]
+    assert {cell.reason for cell in comparison.failed} == {"There are no rows."}
+    assert listener.warnings[0] == (
+        "sst2-rep-minilm-seed0, sst2-adp-minilm-seed0 cannot run: There are no rows. Add some."
+    )
+    assert sum("no rows" in warning for warning in listener.warnings) == 1
+    assert "There are no rows." in folder.table.read_text(encoding="utf-8")
+
+
+def test_why_cells_failed_before_is_told_once(training: Training, tmp_path: Path) -> None:
+    folder, cells, listener = GridFolder(tmp_path), cells_of(GRID), Listener()
+    training.ends.update(rep=TrainingError("The disk is full."), adp=TrainingError("The disk is full."))
+    grid_run.run_grid(folder, cells, Listener())
+
+    grid_run.run_grid(folder, cells, listener)
+
+    assert listener.warnings == [
+        "sst2-rep-minilm-seed0, sst2-adp-minilm-seed0 failed before: The disk is full."
+    ]
+
+
+def test_a_run_that_has_begun_is_gone_on_with_unchecked(
+    training: Training, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, cells = GridFolder(tmp_path), cells_of(GRID)
+    training.ends["lora"] = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        grid_run.run_grid(folder, cells, Listener())
+    training.ends.clear()
+    checked: list[str] = []
+
+    def check(asked: Sequence[Cell]) -> dict[str, Check]:
+        checked.extend(cell.method for cell in asked)
+        return {cell.name: Check(1000) for cell in asked}
+
+    monkeypatch.setattr(grid_run, "check_cells", check)
+    grid_run.run_grid(folder, cells, Listener())
+
+    assert checked == ["adp"]

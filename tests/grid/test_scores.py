@@ -8,8 +8,8 @@ import pytest
 
 from loretta_cli.errors import RunError
 from loretta_cli.grid.axes import Axes
-from loretta_cli.grid.cells import rows_of
 from loretta_cli.grid.folder import GridFolder
+from loretta_cli.grid.layout import rows_of
 from loretta_cli.grid.scores import compare, published_for, read_result
 from tests.grid.fake_runs import cells_of, finish
 

@@ -1,48 +1,24 @@
-"""The tables and pictures of a comparison."""
+"""The tables of a comparison for people."""
 
 from __future__ import annotations
 
-import csv
-import json
+import io
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import pytest
-from matplotlib.image import imread
+from rich.console import Console
 
 from loretta_cli.grid.axes import Axes
-from loretta_cli.grid.cells import Cell
+from loretta_cli.grid.documents import as_json
 from loretta_cli.grid.folder import GridFolder
+from loretta_cli.grid.notes import notes
 from loretta_cli.grid.scores import Comparison, compare
-from loretta_cli.grid.tables import loss_table, markdown, notes, score_table, write_comparison
-from tests.grid.fake_runs import cells_of, finish
-
-GRID = Axes(methods=("rep", "lora"), tasks=("sst2", "trec"), seeds=(0, 1))
-
-
-def score_of(cell: Cell) -> float:
-    """A score of its own for each cell."""
-    return {"rep": 0.8, "lora": 0.7}[cell.method] - (0.1 if cell.task == "trec" else 0) + 0.02 * cell.seed
+from loretta_cli.grid.tables import loss_table, markdown, score_table, short_loss_table
+from loretta_cli.report.screen_tables import tables_for_screen
+from tests.grid.fake_runs import TWO_BY_TWO, cells_of, finish
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> GridFolder:
-    """A comparison of two methods, two tasks and two seeds, written."""
-    folder, cells = GridFolder(tmp_path / "comparison"), cells_of(GRID)
-    for cell in cells:
-        finish(folder, cell, score_of(cell), trainable=1000 if cell.method == "rep" else 9000)
-    write_comparison(folder, compare(folder, cells))
-    return folder
-
-
-def comparison_of(folder: GridFolder) -> Comparison:
-    """As it is written there."""
-    return compare(folder, cells_of(GRID))
-
-
-def test_the_table_has_means_deviations_and_numbers_of_seeds(folder: GridFolder) -> None:
-    columns, rows = score_table(comparison_of(folder))
+def test_the_table_has_means_deviations_and_numbers_of_seeds(comparison: Comparison) -> None:
+    columns, rows = score_table(comparison)
 
     assert columns == (
         *("method", "sst2 (accuracy)", "trec (accuracy)", "mean", "trainable", "storage", "seconds"),
@@ -51,67 +27,25 @@ def test_the_table_has_means_deviations_and_numbers_of_seeds(folder: GridFolder)
     assert rows[1][:2] == ("lora", "71.00 ± 1.41 (2)")
 
 
-def test_markdown_csv_and_json_say_the_same(folder: GridFolder) -> None:
-    document: dict[str, Any] = json.loads(folder.document.read_text(encoding="utf-8"))
-    with folder.csv.open(encoding="utf-8", newline="") as file:
-        lines = list(csv.DictReader(file))
-    text = folder.table.read_text(encoding="utf-8")
-
-    assert document["schema_version"] == 1
-    assert [(line["row"], line["task"]) for line in lines] == [
-        *(("rep", "sst2"), ("rep", "trec"), ("lora", "sst2"), ("lora", "trec")),
-    ]
-    for line in lines:
-        (row,) = [row for row in document["rows"] if row["row"] == line["row"]]
-        score = row["tasks"][line["task"]]
-        assert float(line["score"]) == score["score"]
-        assert int(line["seeds"]) == len(score["scores"]) == 2
-        assert line["trainable_parameters"] == str(score["trainable_parameters"])
-        for name in ("deviation", "train_loss", "last_loss", "loss_gap", "loss_variance"):
-            assert float(line[name]) == score[name]
-        assert f"{100 * score['score']:.2f} ± {100 * score['deviation']:.2f} (2)" in text
-    assert {cell["state"] for cell in document["cells"]} == {"finished"}
-
-
-def test_the_loss_table_has_a_line_for_each_row_and_task(folder: GridFolder) -> None:
-    columns, rows = loss_table(comparison_of(folder))
+def test_the_loss_table_has_a_line_for_each_row_and_task(comparison: Comparison) -> None:
+    columns, rows = loss_table(comparison)
 
     assert columns[2:] == ("best step", "train loss", "loss at best", "loss at end", "gap", "variance")
     assert len(rows) == 4
     assert rows[0] == ("rep", "sst2", "2", "0.4", "0.5", "0.9", "0.5", "0.04333")
 
 
-def test_the_pictures_are_there_and_not_blank(folder: GridFolder) -> None:
-    for picture in (folder.scores_picture, folder.losses_picture):
-        pixels = np.asarray(imread(picture))[:, :, :3]
-        assert pixels.shape[1] > 900
-        # Colours, not axes alone.
-        assert (pixels.max(axis=2) - pixels.min(axis=2) > 0.3).sum() > 200
-
-
 def test_an_unfinished_comparison_says_what_is_missing_and_what_failed(tmp_path: Path) -> None:
-    folder, cells = GridFolder(tmp_path / "comparison"), cells_of(GRID)
+    folder, cells = GridFolder(tmp_path / "comparison"), cells_of(TWO_BY_TWO)
     finish(folder, cells[0], 0.8)
     folder.start(cells[1])
     folder.fail(cells[1], ValueError("no | room"))
 
-    comparison = compare(folder, cells)
-    write_comparison(folder, comparison)
+    text = markdown(compare(folder, cells))
 
-    text = markdown(comparison)
-    assert "1 of 8 runs are finished, 1 failed, 6 are still to be done." in text
+    assert "1 of 8 runs finished, 1 failed, 6 still to be done." in text
     assert "- sst2-lora-minilm-seed0: ValueError: no | room" in text
     assert "| rep | 80.00 (1) | - | - |" in text
-    assert folder.losses_picture.is_file()
-
-
-def test_before_the_first_run_is_finished_there_is_a_table_and_no_picture(tmp_path: Path) -> None:
-    folder, cells = GridFolder(tmp_path / "comparison"), cells_of(GRID)
-
-    write_comparison(folder, compare(folder, cells))
-
-    assert "0 of 8 runs are finished" in folder.table.read_text(encoding="utf-8")
-    assert not folder.scores_picture.exists()
 
 
 def test_the_papers_number_stands_beside_ours_with_its_caveat(tmp_path: Path) -> None:
@@ -127,10 +61,7 @@ def test_the_papers_number_stands_beside_ours_with_its_caveat(tmp_path: Path) ->
     # The second is printed as an accuracy, which an F1 is not to be taken for.
     assert row[1:5] == ("90.00", "93.53", "91.00", "95.30 accuracy")
     assert any("Table 11 prints 92.53" in note for note in notes(comparison))
-    document = json.loads(
-        (write_comparison(folder, comparison), folder.document.read_text(encoding="utf-8"))[1]
-    )
-    assert document["rows"][0]["tasks"]["mrpc"]["published"]["score"] == 0.9353
+    assert as_json(comparison)["rows"][0]["tasks"]["mrpc"]["published"]["score"] == 0.9353
 
 
 def test_a_perplexity_is_no_percentage(tmp_path: Path) -> None:
@@ -140,3 +71,42 @@ def test_a_perplexity_is_no_percentage(tmp_path: Path) -> None:
     _, (row,) = score_table(compare(folder, cells))
 
     assert row[1] == "12.5000"
+
+
+def test_the_losses_for_the_screen_are_one_table_of_sixty_cells_with_one_line_a_row(tmp_path: Path) -> None:
+    folder, cells = (
+        GridFolder(tmp_path),
+        cells_of(Axes(methods=("rep", "adapters"), tasks=("sst2", "ag_news"))),
+    )
+    for cell in cells:
+        finish(folder, cell, 0.8)
+
+    (table,) = tables_for_screen(*short_loss_table(compare(folder, cells)), 60)
+    stream = io.StringIO()
+    Console(file=stream, width=60).print(table)
+
+    lines = [line.split() for line in stream.getvalue().splitlines()]
+    assert lines[0] == ["method", "task", "train", "best", "end", "gap"]
+    assert lines[2] == ["rep", "sst2", "0.400", "0.500", "0.900", "0.500"]
+    assert len(lines) == 2 + 4
+
+
+def test_one_run_is_no_runs(tmp_path: Path) -> None:
+    cells = cells_of(Axes(methods=("rep",), tasks=("sst2",)))
+
+    assert "0 of 1 run finished, 1 still to be done." in markdown(compare(GridFolder(tmp_path), cells))
+
+
+def test_a_task_on_two_data_sets_has_two_columns_and_a_mean(tmp_path: Path) -> None:
+    settings = {"data.source": ("reviews.csv", "tickets.csv")}
+    cells = cells_of(Axes(methods=("rep",), tasks=("classification",), settings=settings))
+    folder = GridFolder(tmp_path)
+    for cell, score in zip(cells, (0.9, 0.7), strict=True):
+        finish(folder, cell, score)
+
+    columns, (row,) = score_table(compare(folder, cells))
+
+    assert columns[1:4] == (
+        *("classification on reviews (accuracy)", "classification on tickets (accuracy)", "mean"),
+    )
+    assert row[:4] == ("rep", "90.00", "70.00", "80.00")

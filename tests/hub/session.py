@@ -15,17 +15,23 @@ from typing import IO
 from tests.command_line import REPOSITORY, Outcome, child_environment
 
 _CHILD = """
-import dataclasses, json, os, sys, time
+import dataclasses, gc, json, os, sys, time
 from unittest import mock
 from tests.command_line import loretta
+from tests.rendering import curves_rendered_once
 time.sleep = lambda seconds: None
-for line in sys.stdin:
-    arguments, variables = json.loads(line)
-    with mock.patch.dict(os.environ, variables):
-        outcome = loretta(*arguments)
-    print(json.dumps(dataclasses.asdict(outcome)), flush=True)
+with curves_rendered_once():
+    for line in sys.stdin:
+        arguments, variables = json.loads(line)
+        with mock.patch.dict(os.environ, variables):
+            outcome = loretta(*arguments)
+        print(json.dumps(dataclasses.asdict(outcome)), flush=True)
+        gc.freeze()
 """
-"""Never sleeps: without the hub, the library would try five times and wait ever longer between."""
+"""Never sleeps: without the hub, the library would try five times and wait ever longer between.
+
+What a command leaves is not searched for garbage again, as in the tests' own process.
+"""
 
 
 class Session(AbstractContextManager["Session"]):

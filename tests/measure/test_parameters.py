@@ -143,3 +143,13 @@ def test_the_json_has_the_fields_of_the_contract() -> None:
         "layers": 3,
         "shapes": [],
     }
+
+
+@pytest.mark.parametrize(
+    ("method", "words"), [("rep", "cores 5, head 1,200"), ("lora", "adapter 5, head 1,200")]
+)
+def test_people_are_told_of_cores_only_where_there_are_trains(method: str, words: str) -> None:
+    count = ParameterCount(1205, 9000, {"cores": 5, "biases": 0, "norms": 0, "head": 1200}, 4820, 2)
+
+    assert count.parts_in_words(method) == words
+    assert list(count.as_json()["parts"]) == ["cores", "biases", "norms", "head"]

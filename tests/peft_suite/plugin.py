@@ -7,6 +7,7 @@ run, all of it, stands in :mod:`tests.peft_suite.changes`.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections import Counter, defaultdict
 from collections.abc import Generator
@@ -61,6 +62,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.user_properties.append(("method", _method_of(item)))
     config.hook.pytest_deselected(items=dropped)
     change_helpers()
+    # PEFT searches for garbage behind every test; the libraries are a million objects, and none of it.
+    gc.freeze()
 
 
 def _parameters_of(item: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 
 from loretta_cli.config import Config, load_config
 from loretta_cli.errors import ConfigError
-from loretta_cli.planning.plan import AdaptedModel, load_base, make_plan, put_adapter
+from loretta_cli.planning.plan import AdaptedModel, load_base, make_plan, put_adapter, split_rows
 from loretta_cli.tuners.targets import TargetModulesError
 from tests.command_line import write_sentences
 from tests.tiny_folders import POSITIONS, save_tiny_decoder, save_tiny_encoder
@@ -95,6 +95,30 @@ def test_a_plan_made_of_a_resolved_config_is_the_same(place: Path) -> None:
         assert names == [name for name, _ in second.model.named_parameters()]
         pairs = zip(first.model.parameters(), second.model.parameters(), strict=True)
         assert all(torch.equal(one, two) for one, two in pairs)
+
+
+def test_the_column_that_is_cut_is_resolved_so_that_an_evaluation_on_other_rows_cuts_the_same(
+    tmp_path: Path, place: Path
+) -> None:
+    texts = {"train": ("the sun is warm today", "hot"), "other": ("warm", "the water is cold today")}
+    for name, (first, second) in texts.items():
+        lines = [f"day,{first},{second},{label}" for label in ("good", "bad") * 10]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["text,first,second,label", *lines]) + "\n")
+    settings = {
+        "model.name": str(place / "decoder"),
+        "task.name": "classification",
+        "task.prompt": "{first} or {second}:",
+        "data.source": str(tmp_path / "train.csv"),
+    }
+
+    plan = make_plan(load_config(None, settings).config)
+    rows = split_rows(plan.config, split="validation", rows=None, data=str(tmp_path / "other.csv"))
+
+    assert plan.config.task.cut == "first"
+    assert rows.task.prompt is not None
+    assert rows.task.prompt.cut == "first"
+    assert make_plan(plan.config, rows).config.task.cut == "first"
+    assert make_plan(config(place, "decoder")).config.task.cut is None
 
 
 def test_lora_saves_the_whole_new_head_of_deberta(tmp_path: Path, place: Path) -> None:

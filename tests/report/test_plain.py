@@ -110,3 +110,9 @@ def test_a_locale_without_the_characters_does_not_stop_a_run() -> None:
     reporter.note("名")
     reporter.table("名", ["名"], [["前"]])
     assert err.getvalue() == b"?\n"
+
+
+def test_one_step_is_no_steps(reporter: PlainReporter, err: io.StringIO) -> None:
+    reporter.training_started(1)
+
+    assert err.getvalue() == "training: 1 step\n"

@@ -52,7 +52,7 @@ def test_a_registered_task_keeps_its_labels_whatever_the_rows_have(write: Write,
     assert [example.label for example in data.validation] == [0, 1]
     assert data.notes == (
         f"4 train rows from {tmp_path}/train.jsonl, 2 validation rows from {tmp_path}/validation.jsonl",
-        "1 of the 4 train rows are held out to choose the checkpoint",
+        "1 of the 4 train rows is held out to choose the checkpoint",
     )
 
 

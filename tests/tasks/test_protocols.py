@@ -100,7 +100,9 @@ def test_full_trains_on_all_but_a_share(
 ) -> None:
     chosen = choose(train, **settings)
     assert sizes(chosen) == expected
-    assert chosen.notes == (f"{expected[1]} of the {train} train rows are held out to choose the checkpoint",)
+    verb = "is" if expected[1] == 1 else "are"
+    held = f"{expected[1]:,} of the {train:,} train rows {verb} held out to choose the checkpoint"
+    assert chosen.notes == (held,)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +193,7 @@ def test_paper_chooses_on_the_reported_rows_and_says_so() -> None:
 @pytest.mark.parametrize("train", [0, 1])
 @pytest.mark.parametrize("protocol", ["full", "low-data"])
 def test_too_few_rows_are_refused(train: int, protocol: str) -> None:
-    with pytest.raises(DataError, match=f"{train} training rows are too few"):
+    with pytest.raises(DataError, match=f"{train} training rows? (is|are) too few"):
         choose(train, protocol=protocol)
 
 

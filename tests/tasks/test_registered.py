@@ -143,7 +143,7 @@ def test_snli_leaves_out_the_rows_on_which_the_annotators_disagreed() -> None:
 
 def test_the_effect_of_copa_is_joined_by_so() -> None:
     found = TASKS.get("copa").example(row("copa", question="effect", choice1="Ann paid."))
-    assert found.texts["premise_and_joint"] == "The man lost his job so"
+    assert (found.texts["premise"], found.texts["joint"]) == ("The man lost his job", "so")
     assert found.options[0] == "ann paid."
 
 

@@ -97,6 +97,32 @@ def test_without_the_usual_column_the_one_with_the_longest_text_of_the_first_row
     assert masked.cut == "b"
 
 
+def test_the_column_that_is_cut_can_be_named() -> None:
+    asked = words(prompt="{question} {passage}", cut="question")
+    assert reworded(TASKS.get("boolq"), asked, [PAIR]).prompt.cut == "question"
+    masked = words(masked_prompt="{question} {passage} {mask}", cut="question")
+    assert reworded(TASKS.get("boolq"), masked, [PAIR]).masked.cut == "question"
+
+
+@pytest.mark.parametrize(
+    ("values", "message", "hint"),
+    [
+        ({"prompt": "{question} {passage}", "cut": "pasage"}, "'pasage', which task.prompt", "'passage'"),
+        (
+            {"prompt": "{question}", "cut": "passage"},
+            "'passage', which task.prompt does not name",
+            "question",
+        ),
+        ({"cut": "passage"}, "task.cut is set, but no prompt of your own", "give task.prompt"),
+        ({"options": ["no", "yes"], "cut": "passage"}, "task.cut is set, but no prompt", "give task.prompt"),
+    ],
+)
+def test_a_column_that_cannot_be_cut_is_refused(values: dict[str, Any], message: str, hint: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        reworded(TASKS.get("boolq"), words(**values), [PAIR])
+    assert hint in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("name", "values", "key"),
     [

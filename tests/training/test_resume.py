@@ -12,7 +12,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -158,17 +160,32 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
+@pytest.fixture(scope="module")
+def whole_run(place: Path) -> Callable[[str], Path]:
+    """The run of a case from start to end; no test may change it."""
+
+    @cache
+    def run(name: str) -> Path:
+        return _whole(CASES[name], place, place / f"whole {name}")
+
+    return run
+
+
+@pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("after", [7, 10], ids=["cut at an epoch's end", "cut inside the second epoch"])
 def test_a_resumed_run_equals_an_uninterrupted_one(
-    case: Case, after: int, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str,
+    after: int,
+    place: Path,
+    whole_run: Callable[[str], Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    whole = _whole(case, place, tmp_path / "whole")
-    run = _cut_off(case, place, tmp_path / "cut", monkeypatch, after=after)
+    run = _cut_off(CASES[name], place, tmp_path / "cut", monkeypatch, after=after)
 
     _resume(run, from_step=after - after % EVERY)
 
-    _assert_same_run(run, whole)
+    _assert_same_run(run, whole_run(name))
 
 
 def test_runs_of_whole_epochs_resume_too(
@@ -322,7 +339,7 @@ def test_early_stopping_counts_on_after_a_resume(
 
 
 def test_a_killed_process_can_be_resumed(place: Path, tmp_path: Path) -> None:
-    case = Case(steps=400, extra=("training.evaluate_every=20",))
+    case = Case(steps=160, extra=("training.evaluate_every=20",))
     run = tmp_path / "killed"
     process = subprocess.Popen(
         [sys.executable, "-m", "loretta_cli", *case.command(place, run)],

@@ -9,6 +9,7 @@ ended.
 from __future__ import annotations
 
 import contextlib
+import gc
 import hashlib
 import io
 import json
@@ -26,6 +27,7 @@ import loretta_cli.training.run
 from loretta_cli.cli.app import main
 from loretta_cli.errors import TrainingError
 from loretta_cli.training.trainer import AdapterTrainer
+from tests.rendering import curves_rendered_once
 
 RANK = os.environ["RANK"]
 own_step, own_train = AdapterTrainer.training_step, AdapterTrainer.train
@@ -74,11 +76,13 @@ if __name__ == "__main__":
     AdapterTrainer.training_step, AdapterTrainer.train = step, train  # type: ignore[method-assign]
     # A process connects once: what one command leaves in the launcher's table confuses the next connection.
     loretta_cli.training.run.disconnect = loretta_cli.evaluation.run.disconnect = lambda: None
+    gc.freeze()  # or every run searches all the libraries for garbage
     plan, folder = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8")), Path(sys.argv[2])
     outcomes = []
     for words in plan:
         trouble = words.pop(0) if "@" in words[0] else ""
-        outcomes.append(run(words))
+        with curves_rendered_once():
+            outcomes.append(run(words))
         told = json.dumps({"outcomes": outcomes, "models": models})
         (folder / f"rank{RANK}.json").write_text(told, encoding="utf-8")
         if outcomes[-1][0]:

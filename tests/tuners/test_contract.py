@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import peft
 import pytest
@@ -21,6 +24,19 @@ from tests.tuners.adapters import (
     trainable_count,
 )
 from tests.tuners.expected import cores, count_by_layers
+
+
+@cache
+def _trained(family: str, method: str, preset: str) -> Any:
+    model = adapted(family, method, preset)
+    train(model, family)
+    return model
+
+
+def trained(family: str, method: str, preset: str) -> Any:
+    """A model with a trained adapter; a copy, because training takes longer."""
+    return copy.deepcopy(_trained(family, method, preset))
+
 
 every_case = pytest.mark.parametrize(("family", "method", "preset"), CASES)
 
@@ -98,8 +114,7 @@ def test_an_adapter_loaded_under_another_name_gives_the_same_logits(
     family: str, method: str, preset: str, tmp_path: Path
 ) -> None:
     state = copy_of_state(tiny_model(family))
-    model = adapted(family, method, preset)
-    train(model, family)
+    model = trained(family, method, preset)
     model.save_pretrained(tmp_path)
     base = same_base_other_head(family, state)
     loaded = peft.PeftModel.from_pretrained(base, tmp_path, adapter_name="other").eval()
@@ -112,8 +127,7 @@ def test_everything_that_differs_from_the_base_is_in_the_saved_file(
     family: str, method: str, preset: str, tmp_path: Path
 ) -> None:
     base = copy_of_state(tiny_model(family))
-    model = adapted(family, method, preset)
-    train(model, family)
+    model = trained(family, method, preset)
     model.save_pretrained(tmp_path)
     saved = saved_tensors(tmp_path)
     missing = []
@@ -135,21 +149,19 @@ def test_everything_that_differs_from_the_base_is_in_the_saved_file(
 @every_case
 def test_a_disabled_adapter_leaves_the_base_model(family: str, method: str, preset: str) -> None:
     expected = logits(tiny_model(family))
-    model = adapted(family, method, preset)
-    train(model, family)
-    trained = logits(model)
-    assert not torch.equal(trained, expected)
+    model = trained(family, method, preset)
+    after = logits(model)
+    assert not torch.equal(after, expected)
     with model.disable_adapter():
         assert torch.equal(logits(model), expected)
-    assert torch.equal(logits(model), trained)
+    assert torch.equal(logits(model), after)
 
 
 @every_case
 def test_two_adapters_in_one_model_do_not_touch_each_other(
     family: str, method: str, preset: str, tmp_path: Path
 ) -> None:
-    model = adapted(family, method, preset)
-    train(model, family)
+    model = trained(family, method, preset)
     first = logits(model)
     model.add_adapter("second", config_for(family, method, preset))
     model.set_adapter("second")
@@ -165,8 +177,7 @@ def test_two_adapters_in_one_model_do_not_touch_each_other(
 
 @every_case
 def test_deleting_an_adapter_leaves_the_other_and_no_trace(family: str, method: str, preset: str) -> None:
-    model = adapted(family, method, preset)
-    train(model, family)
+    model = trained(family, method, preset)
     expected = logits(model)
     model.add_adapter("second", config_for(family, method, preset))
     assert any("second" in name for name in model.state_dict())
@@ -180,8 +191,7 @@ def test_deleting_an_adapter_leaves_the_other_and_no_trace(family: str, method: 
 @pytest.mark.parametrize("method", ["adp", "rep"])
 def test_two_adapters_are_saved_and_loaded_apart(family: str, method: str, tmp_path: Path) -> None:
     state = copy_of_state(tiny_model(family))
-    model = adapted(family, method, "paper")
-    train(model, family)
+    model = trained(family, method, "paper")
     model.add_adapter("second", config_for(family, method, "paper", tt_rank=2))
     model.set_adapter("second")
     train(model, family, seed=100)

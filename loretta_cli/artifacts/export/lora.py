@@ -15,6 +15,7 @@ from loretta_cli.artifacts.restore import restore
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, ExportError
 from loretta_cli.models.loading import to_device
+from loretta_cli.numerals import counted
 from loretta_cli.planning.plan import load_base
 from loretta_cli.report import Reporter
 from loretta_cli.tuners import lora_form
@@ -46,7 +47,7 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
     kind = plan.config.model.quantization
     if kind is not None:
         reporter.note(f"the adapter was trained on a base quantised to {kind}: load the LoRA onto the same")
-    reporter.note(f"computing the logits of {len(rows)} rows with the rep adapter")
+    reporter.note(f"computing the logits of {counted(len(rows), 'row')} with the rep adapter")
     before = row_logits(restored.model, rows)
     with new_folder(output) as folder:
         rank = write_lora(restored.model, folder)
@@ -99,6 +100,6 @@ library_name: peft
 # LoRA of rank {rank}, exported from a LoRETTA_rep adapter
 
 Made by `loretta export --format lora` from the run `{run.path.name}`. A standard PEFT LoRA that needs no
-loretta. The scale is folded in (`lora_alpha = r`). On {comparison.rows} validation rows the largest
-difference of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
+loretta. The scale is folded in (`lora_alpha = r`). On {counted(comparison.rows, "validation row")} the
+largest difference of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
 {origin}"""

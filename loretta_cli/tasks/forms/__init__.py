@@ -30,10 +30,13 @@ __all__ = [
     "longest_row",
     "make_form",
     "predict_losses",
+    "usual_length",
 ]
 
 LONGEST = {"classification": 256, "prompt": 1024, "masked": 256, "generation": 1024}
 """``data.max_length`` where it is not set: enough for the passages of BoolQ, small enough for a laptop."""
+LONGEST_PASSAGE = 512
+"""The same, of an encoder's form, for tasks whose rows are longer than that: all that most encoders read."""
 
 _WHAT = {
     "classification": "a classification head",
@@ -111,11 +114,16 @@ def check_form(name: Form, task: Task) -> None:
         )
 
 
-def longest_row(form: Form, asked: int | None, config: Any, reserved: int = 0) -> int:
-    """``data.max_length``, or its default, within the positions that the model has beside those reserved."""
+def usual_length(form: Form, task: Task) -> int:
+    """``data.max_length`` where it is not set."""
+    return max(LONGEST[form], LONGEST_PASSAGE) if task.has_long_texts else LONGEST[form]
+
+
+def longest_row(asked: int, config: Any, reserved: int = 0) -> int:
+    """The length that is asked for, within the positions that the model has beside those reserved."""
     positions = getattr(config, "max_position_embeddings", None) or 0
     if positions <= 0:  # T5 has no such setting, XLNet says -1
-        return asked or LONGEST[form]
+        return asked
     if config.model_type in ("roberta", "mpnet"):
         positions -= 2  # their positions begin behind the padding index
-    return min(asked or LONGEST[form], positions - reserved)
+    return min(asked, positions - reserved)

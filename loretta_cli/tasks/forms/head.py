@@ -15,8 +15,8 @@ from torch import nn
 
 from loretta_cli.errors import DataError
 from loretta_cli.models.families import Form
-from loretta_cli.tasks.base import Example
-from loretta_cli.tasks.encoding import named_row
+from loretta_cli.tasks.base import Example, Texts
+from loretta_cli.tasks.encoding import fitting_prompt, named_row
 from loretta_cli.tasks.forms.base import Batch, Encoded, Row
 from loretta_cli.tasks.forms.options import OptionForm, by_row, labels_of
 
@@ -39,7 +39,8 @@ class HeadForm(OptionForm):
         for example in examples:
             texts = [example.texts[column] for column in self.task.head]
             if example.options:
-                encoded = [self._tokens(*texts, option) for option in example.options]
+                with named_row(example):
+                    encoded = [self._of_option(example, *texts, option) for option in example.options]
                 shortened += any(cut for _, cut in encoded)
                 inputs = {name: [row[name] for row, _ in encoded] for name in encoded[0][0]}
             else:
@@ -49,6 +50,18 @@ class HeadForm(OptionForm):
         if self.ends_texts:
             _check_end_tokens(examples, rows, self.tokenizer)
         return Encoded(tuple(rows), shortened)
+
+    def _of_option(self, example: Example, *texts: str) -> tuple[Row, bool]:
+        """The inputs for an option behind its row's texts, and whether they were cut: never the ending."""
+        if not self.task.head_ending:
+            return self._tokens(*texts)
+        ending, cut, others = example.texts[self.task.head_ending], self.task.head[0], texts[1:]
+
+        def tokens(row: Texts) -> tuple[Row, int]:
+            inputs = dict(self.tokenizer(f"{row[cut]} {ending}", *others, verbose=False))
+            return inputs, len(inputs["input_ids"])
+
+        return fitting_prompt({cut: texts[0]}, cut, self.tokenizer, self.max_length, tokens)
 
     def _tokens(self, *texts: str) -> tuple[Row, bool]:
         """The model's inputs for a text or a pair, and whether it was cut."""

@@ -67,7 +67,8 @@ OWN_SETTINGS = (
     *(f"data.columns.{role}" for role in ("text", "text_pair", "label", "options")),
     *(f"data.columns.{role}" for role in ("prompt", "completion", "messages")),
     "data.labels",
-    *(f"task.{name}" for name in ("prompt", "masked_prompt", "options", "metrics", "stop", "max_new_tokens")),
+    *(f"task.{name}" for name in ("prompt", "masked_prompt", "cut", "options", "metrics")),
+    *(f"task.{name}" for name in ("stop", "max_new_tokens")),
 )
 """The settings that not every task reads."""
 

@@ -83,7 +83,7 @@ def _place(name: str) -> tuple[int, int, str]:
 TASK = OwnTask(
     reads=(
         *("data.columns.text", "data.columns.text_pair", "data.columns.label", "data.labels"),
-        *("task.prompt", "task.masked_prompt", "task.options", "task.metrics"),
+        *("task.prompt", "task.masked_prompt", "task.cut", "task.options", "task.metrics"),
     ),
     make=_make,
 )

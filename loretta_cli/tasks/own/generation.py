@@ -118,7 +118,7 @@ def _find_pair(
 TASK = OwnTask(
     reads=(
         *("data.columns.prompt", "data.columns.completion", "data.columns.messages"),
-        *("task.prompt", "task.stop", "task.max_new_tokens", "task.metrics"),
+        *("task.prompt", "task.cut", "task.stop", "task.max_new_tokens", "task.metrics"),
     ),
     make=_make,
 )

@@ -10,6 +10,7 @@ import string
 from collections.abc import Sequence
 
 from loretta_cli.errors import DataError
+from loretta_cli.numerals import counted
 from loretta_cli.tasks.base import Example, Prompt, Task
 from loretta_cli.tasks.cells import Cells
 from loretta_cli.tasks.own.asked import Asked, OwnTask, columns_note
@@ -78,7 +79,9 @@ def _options(cells: Cells, columns: Sequence[str]) -> tuple[str, ...]:
             found.pop()
     options = tuple(option.strip() for option in found)
     if len(options) < 2:
-        raise cells.error(columns[-1], f"the row has {len(options)} options, expected two or more.")
+        raise cells.error(
+            columns[-1], f"the row has {counted(len(options), 'option')}, expected two or more."
+        )
     if "" in options:
         column = columns[options.index("")] if len(columns) > 1 else columns[0]
         raise cells.error(column, f"the option {options.index('')} is empty, and another follows it.")
@@ -136,7 +139,7 @@ def _meanings(cell: object, options: Sequence[str]) -> list[int]:
 TASK = OwnTask(
     reads=(
         *("data.columns.text", "data.columns.options", "data.columns.label"),
-        *("task.prompt", "task.metrics"),
+        *("task.prompt", "task.cut", "task.metrics"),
     ),
     make=_make,
 )

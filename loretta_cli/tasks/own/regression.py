@@ -87,7 +87,7 @@ def _values(options: Sequence[str]) -> tuple[float, ...]:
 TASK = OwnTask(
     reads=(
         *("data.columns.text", "data.columns.text_pair", "data.columns.label"),
-        *("task.prompt", "task.masked_prompt", "task.options", "task.metrics"),
+        *("task.prompt", "task.masked_prompt", "task.cut", "task.options", "task.metrics"),
     ),
     make=_make,
 )

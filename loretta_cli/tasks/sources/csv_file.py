@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from loretta_cli.errors import DataError
+from loretta_cli.numerals import counted
 from loretta_cli.tasks.sources.rows import Row
 from loretta_cli.tasks.sources.text import read_text
 
@@ -133,12 +134,8 @@ def _column_names(header: list[str], place: str) -> list[str]:
 def _values(columns: list[str], cells: list[str], place: str) -> dict[str, object]:
     if len(cells) != len(columns):
         raise DataError(
-            f"{place}: {_count(len(cells), 'cell')}, but the header has {_count(len(columns), 'column')} "
+            f"{place}: {counted(len(cells), 'cell')}, but the header has {counted(len(columns), 'column')} "
             f"({', '.join(columns)}).",
             hint=QUOTING,
         )
     return dict(zip(columns, cells, strict=True))
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

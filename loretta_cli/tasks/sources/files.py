@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from loretta_cli.errors import DataError
+from loretta_cli.numerals import counted
 from loretta_cli.tasks.sources.csv_file import read_csv, read_tsv
 from loretta_cli.tasks.sources.jsonl import read_jsonl
 from loretta_cli.tasks.sources.paragraphs import read_paragraphs
@@ -148,13 +149,14 @@ def load_folder_split(folder: Path, name: str, split: str) -> tuple[Row, ...]:
 def describe(splits: dict[str, tuple[Row, ...]]) -> str:
     """``"480 train rows from data/train.csv, 120 validation rows from …"``, without empty splits."""
     return ", ".join(
-        f"{len(rows)} {split} rows from {rows[0].file}" for split, rows in splits.items() if rows
+        f"{counted(len(rows), f'{split} row')} from {rows[0].file}" for split, rows in splits.items() if rows
     )
 
 
 def describe_hold_out(train: tuple[Row, ...], validation: tuple[Row, ...], name: str, seed: int) -> str:
     """``"90 train rows and 10 validation rows held out of data/all.csv (seed 0)"``."""
-    return f"{len(train)} train rows and {len(validation)} validation rows held out of {name} (seed {seed})"
+    held = counted(len(validation), "validation row")
+    return f"{counted(len(train), 'train row')} and {held} held out of {name} (seed {seed})"
 
 
 def _split_file(found: Iterable[Path], split: str, name: str) -> Path | None:

@@ -55,6 +55,30 @@ def test_the_longer_text_of_a_pair_is_cut(encoder: Any) -> None:
     assert encoder.decode(row["input_ids"]) == "[CLS] is the sun warm [SEP] " + "water " * 13 + "[SEP]"
 
 
+@pytest.mark.parametrize("max_length", [POSITIONS, 20])
+def test_the_joint_of_copa_stands_between_premise_and_option_where_the_premise_is_cut(
+    encoder: Any, max_length: int
+) -> None:
+    options = ("the sun is warm", "is it")
+    example = Example({"premise": "water " * 18 + "cold", "joint": "bad"}, options=options)
+    encoded = HeadForm(TASKS.get("copa"), encoder, max_length).encode([example])
+    (row,) = encoded.rows
+    is_cut = max_length < POSITIONS
+    assert encoded.shortened == is_cut
+    for ids, option in zip(row["input_ids"], options, strict=True):
+        text = encoder.decode(ids)
+        assert text.startswith("[CLS] water water")
+        assert text.endswith(f"{'water' if is_cut else 'cold'} bad [SEP] {option} [SEP]")
+        assert len(ids) == (max_length if is_cut else 19 + 1 + len(option.split()) + 3)
+
+
+def test_a_row_of_copa_that_does_not_fit_without_its_premise_is_named(encoder: Any) -> None:
+    texts = {"premise": "the sun", "joint": "bad"}
+    example = Example(texts, options=("water " * 20, "is it"), place="copa.jsonl, line 3")
+    with pytest.raises(DataError, match=r"^copa\.jsonl, line 3: .* even without its premise"):
+        HeadForm(TASKS.get("copa"), encoder, 20).encode([example])
+
+
 def test_classification_rows_are_padded_to_the_longest_of_the_batch(encoder: Any) -> None:
     rows = HeadForm(SST2, encoder, 64).encode([review("bad", 0), review("a great film", 1)]).rows
     batch = HeadForm(SST2, encoder, 64).collate(rows)

@@ -9,7 +9,7 @@ import pytest
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.families import Form
 from loretta_cli.tasks import TASKS
-from loretta_cli.tasks.forms import LONGEST, longest_row, make_form
+from loretta_cli.tasks.forms import LONGEST, longest_row, make_form, usual_length
 from loretta_cli.tasks.forms.head import HeadForm
 from loretta_cli.tasks.forms.prompt import PromptForm
 from loretta_cli.tasks.forms.text_to_text import TextToTextForm
@@ -39,30 +39,38 @@ def test_a_form_that_the_task_does_not_have_is_refused_with_those_it_has() -> No
 
 
 @pytest.mark.parametrize(
-    ("form", "asked", "model_type", "positions", "longest"),
+    ("asked", "model_type", "positions", "longest"),
     [
-        ("classification", None, "bert", 512, LONGEST["classification"]),
-        ("classification", 300, "bert", 512, 300),
-        ("classification", 900, "bert", 512, 512),
-        ("classification", None, "bert", 128, 128),
-        ("classification", 900, "roberta", 514, 512),
-        ("classification", 900, "mpnet", 514, 512),
-        ("prompt", None, "llama", 4096, LONGEST["prompt"]),
-        ("prompt", 2048, "llama", 4096, 2048),
-        ("prompt", None, "llama", 128, 128),
+        (300, "bert", 512, 300),
+        (900, "bert", 512, 512),
+        (900, "roberta", 514, 512),
+        (900, "mpnet", 514, 512),
+        (2048, "llama", 4096, 2048),
     ],
 )
 def test_the_longest_row_is_as_asked_within_the_models_positions(
-    form: Form, asked: int | None, model_type: str, positions: int, longest: int
+    asked: int, model_type: str, positions: int, longest: int
 ) -> None:
     config = SimpleNamespace(model_type=model_type, max_position_embeddings=positions)
-    assert longest_row(form, asked, config) == longest
+    assert longest_row(asked, config) == longest
 
 
 @pytest.mark.parametrize("positions", [None, -1])
-def test_a_model_without_a_position_limit_takes_the_usual_length_or_what_is_asked(
-    positions: int | None,
-) -> None:
+def test_a_model_without_a_position_limit_takes_what_is_asked(positions: int | None) -> None:
     config = SimpleNamespace(model_type="xlnet", max_position_embeddings=positions)
-    assert longest_row("prompt", None, config) == LONGEST["prompt"]
-    assert longest_row("prompt", 3000, config) == 3000
+    assert longest_row(3000, config) == 3000
+
+
+@pytest.mark.parametrize(
+    ("form", "task", "length"),
+    [
+        ("classification", "boolq", LONGEST["classification"]),
+        ("classification", "multirc", 512),
+        ("masked", "multirc", 512),
+        ("classification", "record", 512),
+        ("prompt", "boolq", LONGEST["prompt"]),
+        ("prompt", "multirc", LONGEST["prompt"]),
+    ],
+)
+def test_an_encoder_reads_more_of_the_tasks_with_long_passages(form: Form, task: str, length: int) -> None:
+    assert usual_length(form, TASKS.get(task)) == length

@@ -62,7 +62,7 @@ def test_a_folder_gives_its_splits_in_their_own_formats(
     assert [len(rows) for rows in (splits.train, splits.validation, splits.test)] == [3, 1, 2]
     assert splits.train[0].place == "data/mine/train.jsonl, line 1"
     assert splits.description == (
-        "3 train rows from data/mine/train.jsonl, 1 validation rows from data/mine/validation.csv, "
+        "3 train rows from data/mine/train.jsonl, 1 validation row from data/mine/validation.csv, "
         "2 test rows from data/mine/test.tsv"
     )
 

@@ -67,7 +67,7 @@ def test_rows_are_named_by_id_and_split(monkeypatch: pytest.MonkeyPatch) -> None
     assert splits.train[1].place == "org/name:part/train, row 2"
     assert splits.train[1].values == TWO[1]
     assert splits.description == (
-        "2 train rows from org/name:part/train, 1 validation rows from org/name:part/validation, "
+        "2 train rows from org/name:part/train, 1 validation row from org/name:part/validation, "
         "2 test rows from org/name:part/test"
     )
 
