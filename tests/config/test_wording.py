@@ -93,6 +93,7 @@ def test_settings_of_any_text_are_told_from_the_others():
         "task.name",
         "task.prompt",
         "task.masked_prompt",
+        "task.cut",
         "data.source",
         *(f"data.columns.{role}" for role in ("text", "text_pair", "label", "options")),
         *(f"data.columns.{role}" for role in ("prompt", "completion", "messages")),

@@ -64,7 +64,7 @@ def test_options_in_columns_may_be_fewer_in_some_rows(make) -> None:
     [
         (("x", "", "z"), r"column 'b': the option 1 is empty"),
         (("x", "y", " x"), r"the option 'x' stands twice in this row"),
-        (("x", "", ""), r"the row has 1 options, expected two or more"),
+        (("x", "", ""), r"the row has 1 option, expected two or more"),
     ],
 )
 def test_bad_options_in_columns_are_refused(make, options: tuple[str, ...], problem: str) -> None:
