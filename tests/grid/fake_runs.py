@@ -35,6 +35,15 @@ def finish(folder: GridFolder, cell: Cell, score: float, **details: Any) -> None
     write_run(folder.run(cell).path, cell.config, score, **details)
 
 
+def finish_two_data_sets(folder: GridFolder) -> tuple[Cell, ...]:
+    """One method on one's own task with two files: 0.9 on ``reviews.csv``, 0.7 on ``tickets.csv``."""
+    settings = {"data.source": ("reviews.csv", "tickets.csv")}
+    cells = cells_of(Axes(methods=("rep",), tasks=("classification",), settings=settings))
+    for cell, score in zip(cells, (0.9, 0.7), strict=True):
+        finish(folder, cell, score)
+    return cells
+
+
 def write_run(
     path: Path,
     config: Config,

@@ -5,19 +5,15 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from loretta_cli.grid.axes import Axes
 from loretta_cli.grid.documents import as_json, csv_text
 from loretta_cli.grid.folder import GridFolder
 from loretta_cli.grid.scores import Comparison, compare
-from tests.grid.fake_runs import cells_of, finish
+from tests.grid.fake_runs import finish_two_data_sets
 
 
 def test_each_data_set_of_a_task_is_an_entry_with_the_task_and_the_data(tmp_path: Path) -> None:
-    settings = {"data.source": ("reviews.csv", "tickets.csv")}
-    cells = cells_of(Axes(methods=("rep",), tasks=("classification",), settings=settings))
     folder = GridFolder(tmp_path)
-    for cell, score in zip(cells, (0.9, 0.7), strict=True):
-        finish(folder, cell, score)
+    cells = finish_two_data_sets(folder)
     comparison = compare(folder, cells)
 
     document = as_json(comparison)

@@ -14,7 +14,7 @@ from loretta_cli.grid.notes import notes
 from loretta_cli.grid.scores import Comparison, compare
 from loretta_cli.grid.tables import loss_table, markdown, score_table, short_loss_table
 from loretta_cli.report.screen_tables import tables_for_screen
-from tests.grid.fake_runs import TWO_BY_TWO, cells_of, finish
+from tests.grid.fake_runs import TWO_BY_TWO, cells_of, finish, finish_two_data_sets
 
 
 def test_the_table_has_means_deviations_and_numbers_of_seeds(comparison: Comparison) -> None:
@@ -98,11 +98,8 @@ def test_one_run_is_no_runs(tmp_path: Path) -> None:
 
 
 def test_a_task_on_two_data_sets_has_two_columns_and_a_mean(tmp_path: Path) -> None:
-    settings = {"data.source": ("reviews.csv", "tickets.csv")}
-    cells = cells_of(Axes(methods=("rep",), tasks=("classification",), settings=settings))
     folder = GridFolder(tmp_path)
-    for cell, score in zip(cells, (0.9, 0.7), strict=True):
-        finish(folder, cell, score)
+    cells = finish_two_data_sets(folder)
 
     columns, (row,) = score_table(compare(folder, cells))
 
