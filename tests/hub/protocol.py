@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from email.message import Message
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -47,7 +48,7 @@ class Question:
 
     method: str
     target: str
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] | Message
     body: bytes = b""
 
 

@@ -117,7 +117,7 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             # Names of headers are in any case in a message, and only there.
-            question = Question(self.command, self.path, self.headers, body)  # type: ignore[arg-type]
+            question = Question(self.command, self.path, self.headers, body)
             answer = hub.protocol.answer(question)
             hub.requests.append(Request(self.command, self.path, answer.status, answer.known))
             self.send_response(answer.status)
