@@ -38,6 +38,7 @@ from loretta_cli.models.quantization import (
     stored_quantization,
 )
 from loretta_cli.models.source import ModelSource, find_model
+from loretta_cli.planning.gradients import decide_gradient
 from loretta_cli.tasks import OWN
 from loretta_cli.tasks.forms import TaskForm, longest_row, make_form
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
@@ -110,6 +111,7 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
             f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe."
         )
     _check_warmup(config.training)
+    config = decide_gradient(config)
     source = find_model(model.name)
     data = data or prepare_task(task, config.data, seed=data_seed(config))
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)

@@ -30,7 +30,8 @@ from loretta_cli.tasks.forms import Encoded
 from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
 from loretta_cli.training.finishing import TrainReport, evaluate_reported, finish
-from loretta_cli.training.gradients import GRADIENTS
+from loretta_cli.training.gradients import GRADIENTS, TrainingRun
+from loretta_cli.training.gradients.query_schedules import length_of_training
 from loretta_cli.training.header import facts
 from loretta_cli.training.parallel import (
     asked_to_shard,
@@ -132,7 +133,8 @@ def train_one(
         if shard:
             reporter.note(f"the frozen base is divided among {processes().count} processes")
             shard_base(adapted.model)
-        trainer = make_trainer(plan, adapted, rows, run, reporter, log)
+        taken = step_of(checkpoint) if checkpoint else 0
+        trainer = make_trainer(plan, adapted, rows, run, reporter, log, taken=taken)
         if checkpoint is not None:
             check_same_engine(checkpoint, deepspeed=trainer.is_deepspeed_enabled)
         started = time.monotonic()
@@ -217,9 +219,14 @@ def make_trainer(
     run: RunFolder,
     reporter: Reporter,
     log: MetricsLog | None,
+    *,
+    taken: int,
 ) -> AdapterTrainer:
-    """The Trainer of a run; only the first process has a log."""
+    """The Trainer of a run; only the first process has a log, and ``taken`` steps lie behind the adapter."""
     settings, form = adapted.config.training, plan.form
+    steps = settings.max_steps
+    if adapted.config.zo.max_forward_passes is not None:
+        steps = length_of_training(adapted.config, len(rows.train.rows)).steps
     chosen_by = "loss" if settings.select_by == "loss" else plan.data.task.main_metric
 
     def evaluation(model: nn.Module) -> Mapping[str, float]:
@@ -233,12 +240,12 @@ def make_trainer(
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(settings.early_stopping))
     trainer = AdapterTrainer(
-        estimator=GRADIENTS.get(settings.gradient)(),
         form=form,
         evaluation=evaluation,
         model=adapted.model,
         args=training_arguments(
             settings,
+            steps=steps,
             folder=run.checkpoints,
             chosen_by=chosen_by,
             greater_is_better=chosen_by not in LOWER_IS_BETTER,
@@ -248,4 +255,17 @@ def make_trainer(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
+    decayed = set(trainer.get_decay_parameter_names(adapted.model))
+    trainer.estimator = GRADIENTS.get(settings.gradient)(
+        TrainingRun(
+            config=adapted.config,
+            model=adapted.model,
+            folder=run,
+            reporter=reporter,
+            rows=len(rows.train.rows),
+            taken=taken,
+            undecayed=frozenset(one for name, one in adapted.model.named_parameters() if name not in decayed),
+            optimizer=lambda: trainer.optimizer,
+        )
+    )
     return trainer
