@@ -30,3 +30,6 @@ class Backprop:
         value = loss() * scale
         backward(value)
         return value.detach()
+
+    def saved(self, steps: int) -> None:
+        """Nothing to do."""

@@ -114,3 +114,6 @@ class GradientEstimator(Protocol):
         Returns:
             ``scale * loss`` without a graph.
         """
+
+    def saved(self, steps: int) -> None:
+        """Hear that there is a checkpoint of the present parameters, after so many steps."""

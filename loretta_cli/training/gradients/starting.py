@@ -71,7 +71,7 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
         trajectory=trajectory if mine.is_first else None,
         past=past,
         taken=run.taken,
-        evaluated={step_of(path) for path in checkpoints.glob("checkpoint-*")},
+        checkpoints={step_of(path) for path in checkpoints.glob("checkpoint-*")},
         point=point,
         forget=forget,
     )

@@ -15,6 +15,7 @@ from typing import Any
 
 from loretta_cli.errors import RunError
 from loretta_cli.replacing import replacing
+from loretta_cli.training.gradients.directions import Distribution
 
 VERSION = 1
 
@@ -42,7 +43,7 @@ class Header:
     """
 
     seed: int
-    distribution: str
+    distribution: Distribution
     estimator: str
     generator: str
     parameters: dict[str, int]

@@ -134,7 +134,7 @@ class ZerothOrder:
         trajectory: Takes the records; None on every process but the first.
         past: The records that exist.
         taken: How many of them the parameters have behind them.
-        evaluated: The numbers of steps after which there was an evaluation.
+        checkpoints: The numbers of steps after which there is one.
         point: The parameters after a number of steps, for a rollback.
         forget: Has the optimizer forget what it remembers of gradients, after a rollback.
     """
@@ -153,7 +153,7 @@ class ZerothOrder:
         trajectory: Trajectory | None,
         past: Sequence[Record],
         taken: int,
-        evaluated: Container[int],
+        checkpoints: Container[int],
         point: Callable[[int], torch.Tensor],
         forget: Callable[[], None],
     ) -> None:
@@ -170,8 +170,8 @@ class ZerothOrder:
         self._drawn: tuple[tuple[int, int], torch.Tensor] | None = None
         for record in self._past[:taken]:
             self._remember(record)
-            if record.step + 1 in evaluated:
-                self.evaluated(record.step + 1)
+            if record.step + 1 in checkpoints:
+                self.saved(record.step + 1)
 
     def accumulate(
         self,
@@ -342,7 +342,7 @@ class ZerothOrder:
             return
         self.vector.set_gradient(estimate(record, lambda query: self._direction(record.step, query), theta))
 
-    def evaluated(self, steps: int) -> None:
+    def saved(self, steps: int) -> None:
         """Have rollbacks go to the present parameters, those after so many steps, if they are good."""
         if self.guard.is_calm:
             self.good = steps
