@@ -30,7 +30,9 @@ def replay(
         from loretta_cli.artifacts.run_folder import RunFolder
 
         if to is not None and to < 0:
-            raise ConfigError(f"--to is {to}; expected 0 or more.")
+            raise ConfigError(
+                f"--to is {to}; expected 0 or more.", hint="Without --to, all steps of the adapter are taken."
+            )
         found = RunFolder(run)
         if not found.config_file.is_file():
             raise RunError(f"{run} is not a run folder: it has no config.yaml.")

@@ -16,6 +16,10 @@ class TrainingSettings(SettingsGroup):
     gradient: Literal["backprop", "zo"] = Field(
         default="backprop", description="Where gradients come from: backpropagation, or forward passes alone."
     )
+    objective: Literal["loss", "accuracy", "f1", "exact_match"] = Field(
+        default="loss",
+        description="What is improved: the loss, or a metric of each batch, for which gradient must be zo.",
+    )
     epochs: Positive | None = Field(default=None, description="Passes over the training rows.")
     max_steps: Count | None = Field(default=None, description="Optimizer steps; wins over epochs.")
     learning_rate: Positive | None = Field(default=None, description="Peak step size of the optimizer.")
@@ -37,8 +41,11 @@ class TrainingSettings(SettingsGroup):
     shard_base: bool = Field(
         default=False, description="Divide the frozen base among the processes (FSDP) to save memory."
     )
-    optimizer: Literal["adamw", "adamw_fused", "adafactor", "sgd"] | None = Field(
+    optimizer: Literal["adamw", "adamw_fused", "adafactor", "sgd", "rmsprop"] | None = Field(
         default=None, description="Optimizer; unset means adamw, and sgd for zeroth-order gradients."
+    )
+    momentum: Share | None = Field(
+        default=None, description="Share of the last step that sgd adds to the next; unset means none."
     )
     max_grad_norm: NotNegative | None = Field(
         default=None, description="Norm of a backpropagated gradient is cut to this, unset to 1; 0: never."

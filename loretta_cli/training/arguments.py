@@ -16,7 +16,13 @@ OPTIMIZERS = {
     "adamw_fused": "adamw_torch_fused",
     "adafactor": "adafactor",
     "sgd": "sgd",
+    "rmsprop": "rmsprop",
 }
+
+
+def optimizer_options(momentum: float | None) -> str | None:
+    """The options of an optimizer beside its rates, as ``TrainingArguments.optim_args`` has them."""
+    return f"momentum={momentum!r}" if momentum else None
 
 
 def training_arguments(
@@ -63,6 +69,7 @@ def training_arguments(
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
         optim=OPTIMIZERS[settings.optimizer or "adamw"],
+        optim_args=optimizer_options(settings.momentum),
         max_grad_norm=settings.max_grad_norm or 0.0,
         seed=settings.seed,
         data_seed=settings.seed,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Trainer, TrainingArguments
@@ -22,8 +22,9 @@ from transformers import Trainer, TrainingArguments
 from loretta_cli.artifacts.files import new_folder, sha256
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, RunError
-from loretta_cli.training.arguments import OPTIMIZERS
+from loretta_cli.training.arguments import OPTIMIZERS, optimizer_options
 from loretta_cli.training.gradients.directions import direction
+from loretta_cli.training.gradients.in_place import IN_PLACE, follow_in_place
 from loretta_cli.training.gradients.trajectory import Header, Record, Trajectory, finite
 from loretta_cli.training.gradients.vector import WEIGHTS, ParameterVector
 from loretta_cli.training.gradients.zeroth_order import estimate
@@ -68,13 +69,15 @@ def replay(run: RunFolder, output: Path | None, *, to: int | None = None) -> Rep
     best = run.read_report()["best_step"] if run.finished else None
     step = to if to is not None else (best if best is not None else len(records))
     if step > len(records):
-        raise ConfigError(f"--to is {step}, and the run {run.path} has {len(records)} steps.")
+        raise ConfigError(
+            f"--to is {step}, but the trajectory of the run {run.path} has {len(records)} steps.",
+            hint=f"Give a number of steps from 0 to {len(records)}, or leave --to out.",
+        )
     target = output or run.path / f"replay-{step}"
     with new_folder(target) as folder:
         (folder / "adapter").mkdir()
         shutil.copy2(run.config_file, folder / run.config_file.name)
-        shutil.copy2(run.start / ADAPTER_CONFIG, folder / "adapter" / ADAPTER_CONFIG)
-        _rebuild(run, header, records[:step], folder / "adapter" / WEIGHTS)
+        _rebuild(run, header, records[:step], folder / "adapter")
     saved = run.adapter if step == best else run.checkpoints / f"checkpoint-{step}"
     rebuilt, original = target / "adapter" / WEIGHTS, saved / WEIGHTS
     if not original.is_file():
@@ -82,22 +85,29 @@ def replay(run: RunFolder, output: Path | None, *, to: int | None = None) -> Rep
     return ReplayReport(str(target), step, sha256(rebuilt) == sha256(original), str(saved))
 
 
-def _rebuild(run: RunFolder, header: Header, records: list[Record], path: Path) -> None:
-    """Write the weights after some records."""
+def _rebuild(run: RunFolder, header: Header, records: list[Record], folder: Path) -> None:
+    """Write the adapter after some records."""
     start = run.start / WEIGHTS
     try:
+        shutil.copy2(run.start / ADAPTER_CONFIG, folder / ADAPTER_CONFIG)
         tensors = load_file(start)
         with safe_open(start, framework="pt") as file:
             metadata = file.metadata()
         trained = {name: nn.Parameter(tensors[name]) for name in header.parameters}
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, KeyError, SafetensorError) as error:
         raise RunError(
             f"The start adapter {start} of the run is missing or broken: {error}.",
             hint="Without it, nothing can be rebuilt from the trajectory.",
         ) from error
+    if wrong := [name for name, size in header.parameters.items() if trained[name].numel() != size]:
+        raise RunError(
+            f"{wrong[0]} has {trained[wrong[0]].numel()} numbers in {start}, and "
+            f"{header.parameters[wrong[0]]} in the trajectory.",
+            hint="One of the two files was changed or belongs to another run.",
+        )
     follow(header, records, trained)
     tensors |= {name: parameter.detach().clone() for name, parameter in trained.items()}
-    save_file(tensors, path, metadata=metadata)
+    save_file(tensors, folder / WEIGHTS, metadata=metadata)
 
 
 def follow(header: Header, records: list[Record], trained: dict[str, nn.Parameter]) -> None:
@@ -109,6 +119,9 @@ def follow(header: Header, records: list[Record], trained: dict[str, nn.Paramete
         trained: By the names of the header, as they were at the start; changed in place.
     """
     vector = ParameterVector(trained)
+    if header.backend == IN_PLACE:
+        follow_in_place(header, records, vector)
+        return
     optimizer = _optimizer(header, trained)
     targets = {record.to for record in records}
     points: dict[int, torch.Tensor] = {}
@@ -138,7 +151,12 @@ def _direction(header: Header, step: int, query: int) -> torch.Tensor:
 def _optimizer(header: Header, trained: dict[str, nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer that Trainer makes for such settings."""
     with tempfile.TemporaryDirectory() as folder:
-        arguments = TrainingArguments(output_dir=folder, optim=OPTIMIZERS[header.optimizer], report_to="none")
+        arguments = TrainingArguments(
+            output_dir=folder,
+            optim=OPTIMIZERS[header.optimizer],
+            optim_args=optimizer_options(header.optimizer_options.get("momentum")),
+            report_to="none",
+        )
     kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
     decayed = [one for name, one in trained.items() if name not in header.undecayed]
     others = [one for name, one in trained.items() if name in header.undecayed]

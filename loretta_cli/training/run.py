@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from loretta_cli.artifacts.files import explained, write_json
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import Config
-from loretta_cli.errors import OutputError, TrainingError
-from loretta_cli.evaluation.evaluate import RowsToScore, encode, evaluate
+from loretta_cli.errors import ConfigError, OutputError, TrainingError
+from loretta_cli.evaluation.evaluate import NotFiniteError, RowsToScore, encode, evaluate
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
@@ -33,6 +34,7 @@ from loretta_cli.training.finishing import TrainReport, evaluate_reported, finis
 from loretta_cli.training.gradients import GRADIENTS, TrainingRun
 from loretta_cli.training.gradients.query_schedules import length_of_training
 from loretta_cli.training.header import facts
+from loretta_cli.training.objectives import batch_scorer
 from loretta_cli.training.parallel import (
     asked_to_shard,
     check_same_engine,
@@ -231,7 +233,14 @@ def make_trainer(
 
     def evaluation(model: nn.Module) -> Mapping[str, float]:
         batch_size, only_loss = settings.evaluation_batch_size, chosen_by == "loss"
-        return evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss).metrics
+        try:
+            return evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss).metrics
+        except NotFiniteError:
+            if settings.gradient != "zo":
+                raise
+            # The worst there is: a rollback may yet lead out of it.
+            worst = math.inf if chosen_by in LOWER_IS_BETTER else -math.inf
+            return {chosen_by: worst, "loss": math.inf}
 
     callbacks: list[Any] = [
         ReportCallback(reporter, log, plan.data.selection_split),
@@ -242,6 +251,7 @@ def make_trainer(
     trainer = AdapterTrainer(
         form=form,
         evaluation=evaluation,
+        scorer=batch_scorer(settings.objective, form, rows.train.rows, plan.data.train),
         model=adapted.model,
         args=training_arguments(
             settings,
@@ -255,6 +265,11 @@ def make_trainer(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
+    if trainer.is_deepspeed_enabled and settings.gradient == "zo":
+        raise ConfigError(
+            "Zeroth-order training does not run under DeepSpeed, whose work is the backward pass.",
+            hint="Start it with torchrun, or accelerate launch without DeepSpeed.",
+        )
     decayed = set(trainer.get_decay_parameter_names(adapted.model))
     trainer.estimator = GRADIENTS.get(settings.gradient)(
         TrainingRun(

@@ -4,7 +4,7 @@ Overridden: ``training_step`` (gradients come from an estimator), ``evaluate`` (
 ``loretta eval`` uses too), ``get_train_dataloader`` (rows carry weights, and several processes share the
 batches of one), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
 asking the hub), ``_save_checkpoint`` (a completeness marker), ``_load_best_model`` (from where the run lies
-now).
+now), ``_load_from_checkpoint`` (both without a second copy of weights that are trained in place).
 
 Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no
 wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and
@@ -13,6 +13,7 @@ wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``,
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -30,8 +31,11 @@ from loretta_cli.artifacts.checkpoints import mark_complete
 from loretta_cli.processes import Processes, from_all, processes
 from loretta_cli.tasks.forms import TaskForm, length_of
 from loretta_cli.training.gradients import BatchLoss, GradientEstimator, Moment
+from loretta_cli.training.gradients.vector import trained_parameters
+from loretta_cli.training.objectives import BatchScorer
 from loretta_cli.training.parallel import average_gradients, make_equal, state_to_save
 from loretta_cli.training.sampling import (
+    NUMBER,
     WEIGHT,
     LengthGroupedSampler,
     SharedBatches,
@@ -46,6 +50,7 @@ class AdapterTrainer(Trainer):
     Args:
         form: How the model meets the task; it collates the rows.
         evaluation: From the model to the metrics that choose the checkpoint, ``loss`` among them.
+        scorer: Scores a batch, where a metric of it is what the training improves; None for its loss.
         **options: Passed to ``transformers.Trainer``.
     """
 
@@ -58,11 +63,13 @@ class AdapterTrainer(Trainer):
         *,
         form: TaskForm,
         evaluation: Callable[[nn.Module], Mapping[str, float]],
+        scorer: BatchScorer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(data_collator=form.collate, **options)
         self.form = form
         self.evaluation = evaluation
+        self.scorer = scorer
         # The loss is a mean over the batch, whatever the model's own loss would have counted.
         self.model_accepts_loss_kwargs = False
         self.mine = processes()
@@ -82,12 +89,16 @@ class AdapterTrainer(Trainer):
     ) -> torch.Tensor:
         """Have the estimator add the gradient of one batch to ``.grad``; returns the loss."""
         batch = self._prepare_inputs(inputs)
+        score = None
+        if self.scorer is not None:
+            score = functools.partial(self.scorer, model, batch[NUMBER].tolist())
         loss = BatchLoss(
             model,
             self.form,
-            inputs={name: value for name, value in batch.items() if name != WEIGHT},
+            inputs={name: value for name, value in batch.items() if name not in (WEIGHT, NUMBER)},
             weights=batch[WEIGHT],
             precision=self.compute_loss_context_manager,
+            score=score,
         )
         moment = Moment(
             step=self.state.global_step,
@@ -127,7 +138,7 @@ class AdapterTrainer(Trainer):
         return DataLoader(
             WeightedRows(self.train_dataset),
             batch_sampler=SharedBatches(self._get_train_sampler(), batch_size, sharing, weights),
-            collate_fn=WeightedCollator(self.data_collator),
+            collate_fn=WeightedCollator(self.data_collator, numbered=self.scorer is not None),
             pin_memory=self.args.dataloader_pin_memory,
         )
 
@@ -182,11 +193,23 @@ class AdapterTrainer(Trainer):
         if self.args.should_save:
             mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if not self._taken_in_place(Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _taken_in_place(self, checkpoint: Path) -> bool:
+        """Take a checkpoint into weights that have no room for a second copy, if they are such."""
+        if not getattr(self.model.active_peft_config, "in_place", False):
+            return False
+        trained_parameters(self.model, any_dtype=True).take(checkpoint)
+        return True
+
     def _load_best_model(self) -> None:
         # The path that the state keeps is no longer right once a run has been moved.
         best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
         self.state.best_model_checkpoint = str(best)
-        super()._load_best_model()
+        if not self._taken_in_place(best):
+            super()._load_best_model()
 
     def take_up_ended(self, checkpoint: Path) -> bool:
         """Take up a training that had reached its end at a checkpoint: its state and its best adapter.

@@ -31,5 +31,8 @@ class Backprop:
         backward(value)
         return value.detach()
 
+    def summary(self) -> None:
+        """Nothing to say."""
+
     def saved(self, steps: int) -> None:
         """Nothing to do."""

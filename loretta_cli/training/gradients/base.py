@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from peft import PeftModel
@@ -27,6 +27,7 @@ class BatchLoss:
         inputs: The batch.
         weights: Of the rows in the loss, ``(rows,)``.
         precision: Makes the context in which the model computes.
+        score: Of the batch at the present parameters, where minus that counts instead of the rows' losses.
     """
 
     model: nn.Module
@@ -34,10 +35,13 @@ class BatchLoss:
     inputs: Mapping[str, torch.Tensor]
     weights: torch.Tensor
     precision: Callable[[], AbstractContextManager[object]]
+    score: Callable[[], float] | None = None
 
     def __call__(self) -> torch.Tensor:
-        """The weighted mean of the rows' losses at the present parameters, a scalar."""
+        """The weighted mean of the rows' losses at the present parameters, or minus their score; a scalar."""
         with self.precision():
+            if self.score is not None:
+                return self.weights.new_tensor(-self.score())
             return self.weights @ self.form.losses(self.model, self.inputs)
 
 
@@ -114,6 +118,9 @@ class GradientEstimator(Protocol):
         Returns:
             ``scale * loss`` without a graph.
         """
+
+    def summary(self) -> Mapping[str, Any] | None:
+        """What the run's report says of the estimates; None of exact gradients."""
 
     def saved(self, steps: int) -> None:
         """Hear that there is a checkpoint of the present parameters, after so many steps."""

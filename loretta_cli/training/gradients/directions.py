@@ -14,6 +14,10 @@ import torch
 
 Distribution = Literal["gaussian", "rademacher"]
 GENERATOR = "numpy.random.Philox"
+_SIGNS_OF_BYTE = 2 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little").astype(
+    np.float32
+) - np.float32(1)
+"""Eight numbers for each byte of random bits."""
 
 
 class DirectionStream:
@@ -24,21 +28,28 @@ class DirectionStream:
         step: Of the optimizer, from 0.
         query: Number of the direction within the step, from 0.
         distribution: ``gaussian`` (MeZO, AdaZeta), or ``rademacher``, -1 or 1 with equal chances.
+        block: Number of the part of a direction whose parts are drawn each on its own.
     """
 
-    def __init__(self, seed: int, step: int, query: int, distribution: Distribution) -> None:
-        # The lower two words count the numbers drawn, so that no two directions share any.
-        bits = np.random.Philox(key=[seed, 0], counter=[0, 0, query, step])
-        self._generator = np.random.Generator(bits)
+    def __init__(
+        self, seed: int, step: int, query: int, distribution: Distribution, *, block: int = 0
+    ) -> None:
+        # The lowest word counts the numbers drawn, so that no two directions or blocks share any.
+        self._bits = np.random.Philox(key=[seed, 0], counter=[0, block, query, step])
+        self._generator = np.random.Generator(self._bits)
         self._distribution = distribution
+        self._signs = np.empty(0, np.float32)
 
     def draw(self, count: int) -> torch.Tensor:
         """The next numbers of the direction, ``(count,)``, fp32, on the CPU."""
         if self._distribution == "gaussian":
             return torch.from_numpy(self._generator.standard_normal(count, dtype=np.float32))
-        # numpy draws whole words of bits ahead for booleans, so that pieces of another size would differ.
-        shares = self._generator.random(count, dtype=np.float32)
-        return torch.from_numpy(np.where(shares < 0.5, np.float32(-1), np.float32(1)))
+        # One bit a number; the rest of a word is kept, so that pieces of another size give the same numbers.
+        words = self._bits.random_raw(-(-max(count - self._signs.size, 0) // 64))
+        drawn = np.take(_SIGNS_OF_BYTE, words.astype("<u8", copy=False).view(np.uint8), axis=0).reshape(-1)
+        signs = np.concatenate([self._signs, drawn]) if self._signs.size else drawn
+        self._signs = signs[count:].copy()
+        return torch.from_numpy(signs[:count])
 
 
 def direction(seed: int, step: int, query: int, size: int, distribution: Distribution) -> torch.Tensor:

@@ -30,7 +30,10 @@ class Guard:
     def __init__(self, settings: ZerothOrderSettings) -> None:
         self.settings = settings
         self.events: Counter[str] = Counter()
+        self.good = 0
+        """After so many steps the parameters were last found to be good: where a rollback goes."""
         self.first_loss: float | None = None
+        self._saved: deque[int] = deque()
         self._losses: deque[float] = deque(maxlen=LOSSES_KEPT)
         self._sizes: deque[float] = deque(maxlen=SIZES_KEPT)
         self._mean_square = 0.0
@@ -42,19 +45,33 @@ class Guard:
             self.events[record.event] += 1
         if record.event == "rollback":
             self._losses.clear()
-            return
-        if record.loss is None:
-            self._losses.append(math.inf)
+            self._saved.clear()
             return
         if self.first_loss is None:
             self.first_loss = record.loss
-        self._losses.append(record.loss)
+        self._losses.append(math.inf if record.loss is None else record.loss)
+        self._judge_saved(record.step + 1)
+        if record.loss is None:
+            return
         self._sizes += [abs(value) for value in finite(record.g)]
         if self.settings.second_moment is not None:
             decay = self.settings.second_moment
             square = statistics.fmean(value * value for value in finite(record.g))
             self._mean_square = decay * self._mean_square + (1 - decay) * square
             self._squares += 1
+
+    def saved(self, steps: int) -> None:
+        """Hear that the parameters after so many steps were saved: a place to go back to, if they are good.
+
+        The losses so far are of the steps before; what comes after shows whether the last one was too far.
+        """
+        self._saved.append(steps)
+
+    def _judge_saved(self, steps: int) -> None:
+        while self._saved and steps - self._saved[0] >= LOSSES_KEPT:
+            point = self._saved.popleft()
+            if self.is_calm:
+                self.good = point
 
     def clipped(self, g: Sequence[float | None]) -> tuple[tuple[float | None, ...], bool]:
         """Projected gradients cut to ``zo.clip`` times their median size of late, and whether one was."""
@@ -81,14 +98,22 @@ class Guard:
 
     @property
     def is_calm(self) -> bool:
-        """Whether the present point may serve to go back to: the losses are not half way to an explosion."""
+        """Whether the losses of late are not even half way to an explosion."""
         if self.settings.rollback is None or self.first_loss is None or not self._losses:
             return True
-        return statistics.median(self._losses) <= (1 + self.settings.rollback) / 2 * self.first_loss
+        return statistics.median(self._losses) <= self._times_first((1 + self.settings.rollback) / 2)
 
     @property
     def has_exploded(self) -> bool:
         """Whether the losses of late are ``zo.rollback`` times the first one, or not finite."""
         if self.settings.rollback is None or len(self._losses) < LOSSES_KEPT or self.first_loss is None:
             return False
-        return statistics.median(self._losses) > self.settings.rollback * self.first_loss
+        return statistics.median(self._losses) > self._times_first(self.settings.rollback)
+
+    def _times_first(self, times: float) -> float:
+        """The most that a loss may be.
+
+        Minus a metric is never above 0, the worst there is: then a loss that is not finite alone explodes.
+        """
+        assert self.first_loss is not None, "asked once there is one"
+        return times * self.first_loss if self.first_loss > 0 else 0.0

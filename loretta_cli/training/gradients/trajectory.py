@@ -8,6 +8,7 @@ few megabytes of text. A record is written before the step it describes is taken
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from loretta_cli.replacing import replacing
 from loretta_cli.training.gradients.directions import Distribution
 
 VERSION = 1
+EVENTS = ("skip", "clip", "rollback")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,9 +36,9 @@ class Header:
         optimizer: Its name in ``training.optimizer``.
         optimizer_options: Its other settings.
         eps: Distance of the perturbed points.
-        passes: Forward passes that were made to choose it.
-        backend: ``sequential`` or ``batched``.
-        chunk: Copies of the batch in one forward pass.
+        passes: Forward passes that were made to choose it and the back end.
+        backend: ``sequential``, ``batched``, or ``in-place``: the parameters were perturbed where they are.
+        chunk: Of ``batched``: tokens of all copies of a batch in one forward pass, at most; otherwise 0.
         threads: Of torch, on which the bits of a loss depend.
         versions: Of the libraries that decide about bits.
         version: Of this format.
@@ -164,6 +166,21 @@ def finite(g: Sequence[float | None]) -> list[float]:
 def _record(line: bytes) -> Record | None:
     try:
         values: dict[str, Any] = json.loads(line)
-        return Record(**{**values, "g": tuple(values["g"])})
+        record = Record(**{**values, "g": tuple(values["g"])})
     except (ValueError, KeyError, TypeError):
         return None
+    return record if _is_sound(record) else None
+
+
+def _is_sound(record: Record) -> bool:
+    """Whether every value is what it should be."""
+    numbers = (record.eps, record.lr, record.scale, *finite(record.g))
+    numbers += () if record.loss is None else (record.loss,)
+    goes_back = record.event == "rollback"
+    return (
+        all(isinstance(value, int | float) and math.isfinite(value) for value in numbers)
+        and isinstance(record.step, int)
+        and isinstance(record.forward_passes, int)
+        and record.event in ("", *EVENTS)
+        and (isinstance(record.to, int) and 0 <= record.to <= record.step if goes_back else record.to is None)
+    )

@@ -12,7 +12,8 @@ import math
 import statistics
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 import torch.distributed as dist
@@ -21,10 +22,10 @@ from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.errors import TrainingError
 from loretta_cli.processes import Processes, from_all
 from loretta_cli.training.gradients.base import BatchLoss, Moment
-from loretta_cli.training.gradients.directions import direction
 from loretta_cli.training.gradients.guards import LOSSES_KEPT, Guard
 from loretta_cli.training.gradients.query_schedules import passes_of, queries_at
-from loretta_cli.training.gradients.trajectory import Record, Trajectory, finite
+from loretta_cli.training.gradients.recent_directions import RecentDirections
+from loretta_cli.training.gradients.trajectory import EVENTS, Record, Trajectory, finite
 from loretta_cli.training.gradients.vector import ParameterVector
 
 Point = tuple[int, int]
@@ -88,17 +89,17 @@ class Beginning:
 
     Args:
         eps: Distance of the perturbed points.
-        losses_at: Evaluates the losses.
+        losses_at: Evaluates the losses; None where the parameters are perturbed in place.
         passes: Forward passes that it took to decide.
     """
 
     eps: float
-    losses_at: LossesAt
+    losses_at: LossesAt | None
     passes: int
 
 
 @dataclass(slots=True)
-class _Step:
+class Step:
     """An optimizer step in the making.
 
     Args:
@@ -135,8 +136,9 @@ class ZerothOrder:
         past: The records that exist.
         taken: How many of them the parameters have behind them.
         checkpoints: The numbers of steps after which there is one.
-        point: The parameters after a number of steps, for a rollback.
+        point: The folder with the parameters after a number of steps, for a rollback.
         forget: Has the optimizer forget what it remembers of gradients, after a rollback.
+        tell: Hears of each new record with an event.
     """
 
     averages = False
@@ -154,24 +156,26 @@ class ZerothOrder:
         past: Sequence[Record],
         taken: int,
         checkpoints: Container[int],
-        point: Callable[[int], torch.Tensor],
+        point: Callable[[int], Path],
         forget: Callable[[], None],
+        tell: Callable[[Record], None],
     ) -> None:
         self.settings, self.vector, self.seed, self.epochs = settings, vector, seed, epochs
         self.mine, self.begin, self.trajectory = mine, begin, trajectory
-        self.point, self.forget = point, forget
+        self.point, self.forget, self.tell = point, forget, tell
         self.shares_rows = settings.split == "rows"
         self.guard = Guard(settings)
-        self.good = 0  # the number of steps after which the parameters were last found to be good
         self.passes, self.last_loss = 0, 0.0
         self._beginning: Beginning | None = None
         self._past = list(past)
-        self._step: _Step | None = None
-        self._drawn: tuple[tuple[int, int], torch.Tensor] | None = None
+        self._step: Step | None = None
+        self.last: Record | None = None
+        """The last step that had slopes."""
+        self._direction = RecentDirections(seed, settings.directions, vector)
         for record in self._past[:taken]:
             self._remember(record)
             if record.step + 1 in checkpoints:
-                self.saved(record.step + 1)
+                self.guard.saved(record.step + 1)
 
     def accumulate(
         self,
@@ -195,8 +199,11 @@ class ZerothOrder:
         if not moment.is_last:
             return step.theta.new_zeros(())
         record = step.record or self._measured(step, moment)
-        if moment.step >= len(self._past) and self.trajectory is not None:
-            self.trajectory.append(record)
+        if moment.step >= len(self._past):
+            if self.trajectory is not None:
+                self.trajectory.append(record)
+            if record.event:
+                self.tell(record)
         self._remember(record)
         self._apply(record, step.theta)
         self._step = None
@@ -213,7 +220,7 @@ class ZerothOrder:
         """Distance of the perturbed points."""
         return self.beginning.eps
 
-    def _start(self, moment: Moment) -> _Step:
+    def _start(self, moment: Moment) -> Step:
         queries = queries_at(self.settings, moment.epoch, self.epochs)
         record = self._past[moment.step] if moment.step < len(self._past) else None
         if record is None and self.guard.has_exploded:
@@ -223,22 +230,19 @@ class ZerothOrder:
                     "steps ten times shorter each time did not help.",
                     hint="Lower training.learning_rate by several orders of magnitude.",
                 )
-            record = self._record(moment, None, (), event="rollback", to=self.good)
-        self._step = _Step(moment.step, self.vector.read(), queries, record)
+            record = self._record(moment, None, (), event="rollback", to=self.guard.good)
+        self._step = Step(moment.step, self._present(), queries, record)
         if self.mine.count > 1 and moment.step % STEPS_BETWEEN_CHECKS == 0:
             self._check_equal(self._step.theta)
         return self._step
 
-    def _evaluate(self, step: _Step, loss: BatchLoss, scale: float) -> None:
+    def _present(self) -> torch.Tensor:
+        return self.vector.read()
+
+    def _evaluate(self, step: Step, loss: BatchLoss, scale: float) -> None:
         """Add a batch's losses at all points of the step."""
-        splits_rows = self.settings.split == "rows"
-        own = [
-            query for query in range(step.queries) if splits_rows or query % self.mine.count == self.mine.rank
-        ]
-        two_sided = self.settings.estimator == "central"
-        points = [(query, side) for query in own for side in ((1, -1) if two_sided else (1,))]
-        if not two_sided:
-            points.insert(0, (0, 0))
+        losses_at, points = self.beginning.losses_at, self._own_points(step.queries)
+        assert losses_at is not None, "only the in-place mode has none"
 
         def draw(query: int) -> torch.Tensor:
             return self._direction(step.number, query)
@@ -246,12 +250,20 @@ class ZerothOrder:
         loss.model.eval()
         try:
             with torch.no_grad():
-                found = self.beginning.losses_at(loss, step.theta, points, draw, self.eps)
+                found = losses_at(loss, step.theta, points, draw, self.eps)
         finally:
             self.vector.become(step.theta)
         step.passes += passes_of(self.settings, step.queries)
         for one, value in self._of_all(found, step.queries).items():
             step.losses[one] = step.losses.get(one, 0.0) + scale * value
+
+    def _own_points(self, queries: int) -> list[Point]:
+        """Where this process evaluates."""
+        splits_rows = self.settings.split == "rows"
+        own = [query for query in range(queries) if splits_rows or query % self.mine.count == self.mine.rank]
+        if self.settings.estimator == "central":
+            return [(query, side) for query in own for side in (1, -1)]
+        return [(0, 0), *((query, 1) for query in own)]
 
     def _of_all(self, found: dict[Point, float], queries: int) -> dict[Point, float]:
         """The losses that all processes have found, or the means of what they found of their rows."""
@@ -267,14 +279,7 @@ class ZerothOrder:
             point: total / count for point, total, count in zip(points, sums, counts, strict=True) if count
         }
 
-    def _direction(self, step: int, query: int) -> torch.Tensor:
-        if self._drawn is None or self._drawn[0] != (step, query):
-            size = sum(self.vector.sizes.values())
-            drawn = direction(self.seed, step, query, size, self.settings.directions)
-            self._drawn = (step, query), drawn.to(self.vector.parameters[0].device)
-        return self._drawn[1]
-
-    def _measured(self, step: _Step, moment: Moment) -> Record:
+    def _measured(self, step: Step, moment: Moment) -> Record:
         """The record of a step whose losses are all there."""
         losses, eps = step.losses, self.eps
         self.passes += step.passes
@@ -295,7 +300,8 @@ class ZerothOrder:
 
     def _normalized(self, g: Sequence[float | None], losses: Sequence[float]) -> list[float | None]:
         """Differences of the losses in units of their standard deviation (FZOO) instead of ``eps``."""
-        spread = statistics.stdev(value for value in losses if math.isfinite(value))
+        seen = [value for value in losses if math.isfinite(value)]
+        spread = statistics.stdev(seen) if len(seen) > 1 else 0.0
         return [None if value is None or spread == 0 else value * self.eps / spread for value in g]
 
     def _record(
@@ -322,6 +328,8 @@ class ZerothOrder:
     def _remember(self, record: Record) -> None:
         self.guard.add(record)
         self.passes = record.forward_passes
+        if record.g:
+            self.last = record
         if record.loss is not None:
             self.last_loss = record.loss
         elif self.guard.first_loss is None and record.step + 1 >= LOSSES_KEPT:
@@ -334,7 +342,7 @@ class ZerothOrder:
         """Leave parameters and ``.grad`` as the optimizer is to find them."""
         if record.event == "rollback":
             assert record.to is not None, "a rollback goes somewhere"
-            self.vector.become(self.point(record.to))
+            self.vector.become(self.vector.load(self.point(record.to)))
             self.forget()
         if not finite(record.g):
             for parameter in self.vector.parameters:
@@ -343,17 +351,27 @@ class ZerothOrder:
         self.vector.set_gradient(estimate(record, lambda query: self._direction(record.step, query), theta))
 
     def saved(self, steps: int) -> None:
-        """Have rollbacks go to the present parameters, those after so many steps, if they are good."""
-        if self.guard.is_calm:
-            self.good = steps
+        """Have rollbacks go to the present parameters, those after so many steps, if they prove good."""
+        self.guard.saved(steps)
+
+    def summary(self) -> dict[str, Any]:
+        """Forward passes, their distance, queries of the last step, and how often the guards acted."""
+        return {
+            "forward_passes": self.passes,
+            "eps": self.last.eps if self.last else None,
+            "queries": len(self.last.g) if self.last else 0,
+            "events": {name: self.guard.events[name] for name in EVENTS},
+        }
 
     def _check_equal(self, theta: torch.Tensor) -> None:
-        digest = hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest()
-        if len(set(from_all(digest))) > 1:
+        if len(set(from_all(self._digest(theta)))) > 1:
             raise TrainingError(
                 "The processes no longer have the same parameters.",
                 hint="Use the same versions of all libraries, and the same kind of device, on all machines.",
             )
+
+    def _digest(self, theta: torch.Tensor) -> str:
+        return hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest()
 
 
 def estimate(record: Record, draw: Callable[[int], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
