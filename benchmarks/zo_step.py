@@ -200,7 +200,7 @@ def stepper(
         taken=0,
         checkpoints=(),
         point=lambda _: file,
-        forget=optimizer.state.clear,
+        optimizer=lambda: optimizer,
         tell=print,
     )
     steps = itertools.count()

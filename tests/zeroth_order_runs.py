@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.command_line import write_sentences
 
-ROWS, BATCH, EVERY = 26, 4, 50
+ROWS, BATCH = 26, 4
 WEIGHTS = "adapter_model.safetensors"
 
 
@@ -34,19 +34,21 @@ class ZoRun:
         method: Of the adapter.
         model: ``encoder`` (classification head) or ``decoder`` (prompts).
         steps: Optimizer steps.
+        every: Steps between checkpoints.
     """
 
     settings: tuple[str, ...] = ()
     method: str = "rep"
     model: str = "encoder"
-    steps: int = 200
+    steps: int = 60
+    every: int = 20
 
     def command(self, place: Path, output: Path) -> list[str]:
         """The train command."""
         settings = (
             f"training.max_steps={self.steps}",
             f"training.batch_size={BATCH}",
-            f"training.evaluate_every={EVERY}",
+            f"training.evaluate_every={self.every}",
             "training.learning_rate=0.001",
             "data.protocol=paper",
             "zo.epsilon=0.001",

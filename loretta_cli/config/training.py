@@ -102,7 +102,7 @@ class ZerothOrderSettings(SettingsGroup):
     )
     rollback: Annotated[float, Field(gt=1), Expects("a number above 1")] | None = Field(
         default=2.0,
-        description="Go back to the last good point when the loss is so many times that of the first step.",
+        description="Go back to the last good point when the loss is so many times that of the first steps.",
     )
     max_forward_passes: Count | None = Field(
         default=None, description="Training ends when these are used up."

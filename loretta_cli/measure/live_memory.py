@@ -25,7 +25,8 @@ def peak_rise_bytes(work: Callable[[], object], device: torch.device) -> int:
         work()
         torch.cuda.synchronize(device)
         return int(torch.cuda.max_memory_allocated(device) - before)
-    with _LiveBytes() as counted:
+    counted = _LiveBytes()
+    with counted:
         work()
     return counted.highest
 

@@ -52,7 +52,7 @@ def launch(folder: Path, *commands: list[str]) -> Launch:
         text=True,
         check=False,
         env=child_environment(),
-        timeout=300,
+        timeout=600,
     )
     files = [folder / f"rank{rank}.json" for rank in range(2)]
     assert all(file.is_file() for file in files), done.stderr

@@ -1,4 +1,4 @@
-"""Zeroth-order runs of 200 steps: killed and resumed, or replayed, they give the same bytes."""
+"""Zeroth-order runs: killed and resumed, or replayed, they give the same bytes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import pytest
 
 from loretta_cli.training.gradients.trajectory import Trajectory
 from tests.command_line import child_environment, loretta, metric_records
-from tests.zeroth_order_runs import EVERY, WEIGHTS, ZoRun, make_place
+from tests.zeroth_order_runs import WEIGHTS, ZoRun, make_place
+
+LONG = ZoRun(steps=200, every=50)
 
 
 @pytest.fixture(scope="module")
@@ -22,8 +24,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def plain(place: Path) -> Path:
-    """The run of :class:`ZoRun`'s defaults."""
-    return whole(ZoRun(), place, place / "plain")
+    """200 steps."""
+    return whole(LONG, place, place / "plain")
 
 
 def whole(run: ZoRun, place: Path, output: Path) -> Path:
@@ -54,20 +56,20 @@ def resume(run: Path) -> str:
     return outcome.stderr
 
 
-def assert_same_run(one: Path, other: Path, steps: int = 200) -> None:
+def assert_same_run(one: Path, other: Path, kind: ZoRun) -> None:
     """Every byte of adapters and trajectory, and every number of the metrics."""
     names = ["trajectory.jsonl", f"start/{WEIGHTS}", f"adapter/{WEIGHTS}", f"best/{WEIGHTS}"]
-    names += [f"checkpoints/checkpoint-{step}/{WEIGHTS}" for step in range(EVERY, steps + 1, EVERY)]
+    names += [f"checkpoints/checkpoint-{step}/{WEIGHTS}" for step in saved_by(kind)]
     for name in names:
         assert (one / name).read_bytes() == (other / name).read_bytes(), name
     assert metric_records(one) == metric_records(other)
 
 
-def assert_replayed(run: Path, steps: int = 200) -> None:
+def assert_replayed(run: Path, kind: ZoRun) -> None:
     """The finished adapter, the start, and every checkpoint."""
     cases = [((), run / "adapter")]
     cases += [(("--to", "0"), run / "start")]
-    for step in range(EVERY, steps + 1, EVERY):
+    for step in saved_by(kind):
         best = loretta_report(run)["best_step"] == step
         cases.append((("--to", str(step)), run / ("adapter" if best else f"checkpoints/checkpoint-{step}")))
     for number, (flags, expected) in enumerate(cases):
@@ -77,6 +79,11 @@ def assert_replayed(run: Path, steps: int = 200) -> None:
         assert (output / "adapter" / WEIGHTS).read_bytes() == (expected / WEIGHTS).read_bytes(), flags
         assert outcome.document["verified"] is (None if "0" in flags else True)
         shutil.rmtree(output)
+
+
+def saved_by(kind: ZoRun) -> range:
+    """The steps after which there is a checkpoint."""
+    return range(kind.every, kind.steps + 1, kind.every)
 
 
 def loretta_report(run: Path) -> dict[str, object]:
@@ -121,13 +128,13 @@ def test_cut_off_and_resumed_or_replayed_a_run_has_the_same_bytes(
         zeroth_order = loretta_report(expected)["zeroth_order"]
         assert isinstance(zeroth_order, dict)
         assert zeroth_order["events"]["rollback"] > 0, "the case is about rollbacks"
-    run = cut_off(kind, place, tmp_path / "cut", monkeypatch, after=120)
+    run = cut_off(kind, place, tmp_path / "cut", monkeypatch, after=33)
 
     said = resume(run)
 
-    assert "resuming after step 100" in said
-    assert_same_run(run, expected)
-    assert_replayed(run)
+    assert "resuming after step 20" in said
+    assert_same_run(run, expected, kind)
+    assert_replayed(run, kind)
 
 
 @pytest.mark.slow
@@ -138,21 +145,21 @@ def test_a_killed_process_resumes_to_the_same_bytes(
     run = tmp_path / "killed"
     script = [sys.executable, "-m", "tests.zeroth_order_runs", "120", str(share)]
     done = subprocess.run(
-        [*script, *ZoRun().command(place, run)], env=child_environment(), capture_output=True, check=False
+        [*script, *LONG.command(place, run)], env=child_environment(), capture_output=True, check=False
     )
     assert done.returncode == -signal.SIGKILL, done.stderr
     assert len((run / "trajectory.jsonl").read_bytes().splitlines()) == 1 + 120
 
     resume(run)
 
-    assert_same_run(run, plain)
-    assert_replayed(run)
+    assert_same_run(run, plain, LONG)
+    assert_replayed(run, LONG)
 
 
 def test_a_resumed_run_repeats_no_forward_pass(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = ZoRun(("training.evaluate_every=5", "zo.queries=2"), steps=12)
+    kind = ZoRun(("zo.queries=2",), steps=12, every=5)
     run = cut_off(kind, place, tmp_path / "cut", monkeypatch, after=9)
     from loretta_cli.training.gradients.zeroth_order import ZerothOrder
 
@@ -173,7 +180,7 @@ def test_a_resumed_run_repeats_no_forward_pass(
 def test_a_run_cut_off_before_its_first_checkpoint_takes_its_steps_from_the_trajectory(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kind = ZoRun(("training.evaluate_every=5",), steps=10)
+    kind = ZoRun(steps=10, every=5)
     expected = whole(kind, place, tmp_path / "whole")
     run = cut_off(kind, place, tmp_path / "cut", monkeypatch, after=4)
 

@@ -17,7 +17,7 @@ SIZES_KEPT = 100
 SIZES_NEEDED = 10
 LOSSES_KEPT = 5
 SLOWER = 0.1
-"""After a rollback the steps are this much shorter."""
+"""The first rollback makes steps this much shorter, each later one that much more than the one before."""
 
 
 class Guard:
@@ -34,6 +34,7 @@ class Guard:
         """After so many steps the parameters were last found to be good: where a rollback goes."""
         self.first_loss: float | None = None
         self._saved: deque[int] = deque()
+        self._begin: list[float] = []
         self._losses: deque[float] = deque(maxlen=LOSSES_KEPT)
         self._sizes: deque[float] = deque(maxlen=SIZES_KEPT)
         self._mean_square = 0.0
@@ -50,6 +51,8 @@ class Guard:
         if self.first_loss is None:
             self.first_loss = record.loss
         self._losses.append(math.inf if record.loss is None else record.loss)
+        if len(self._begin) < LOSSES_KEPT:
+            self._begin.append(self._losses[-1])
         self._judge_saved(record.step + 1)
         if record.loss is None:
             return
@@ -87,14 +90,22 @@ class Guard:
         With ``zo.second_moment``, one over the running root mean square of the projected gradients, this
         step's among them: a step is then as long as the learning rate says, whatever the loss is made of.
         """
-        shorter = SLOWER ** self.events["rollback"]
         if self.settings.second_moment is None:
-            return shorter
+            return 1.0
         decay = self.settings.second_moment
         square = statistics.fmean(value * value for value in finite(g))
         mean = decay * self._mean_square + (1 - decay) * square
         root = math.sqrt(mean / (1 - decay ** (self._squares + 1)))
-        return shorter / root if root > 0 else 0.0
+        return 1 / root if root > 0 else 0.0
+
+    @property
+    def pace(self) -> float:
+        """What the learning rate is multiplied by: 1, then 1/10, 1/1,000, 1/1,000,000 ... with each rollback.
+
+        A gradient made smaller would not do: the optimizers of Adam's kind divide by its size.
+        """
+        rollbacks = self.events["rollback"]
+        return float(SLOWER ** (rollbacks * (rollbacks + 1) // 2))
 
     @property
     def is_calm(self) -> bool:
@@ -105,7 +116,7 @@ class Guard:
 
     @property
     def has_exploded(self) -> bool:
-        """Whether the losses of late are ``zo.rollback`` times the first one, or not finite."""
+        """Whether the losses of late are ``zo.rollback`` times those of the beginning, or not finite."""
         if self.settings.rollback is None or len(self._losses) < LOSSES_KEPT or self.first_loss is None:
             return False
         return statistics.median(self._losses) > self._times_first(self.settings.rollback)
@@ -116,4 +127,8 @@ class Guard:
         Minus a metric is never above 0, the worst there is: then a loss that is not finite alone explodes.
         """
         assert self.first_loss is not None, "asked once there is one"
-        return times * self.first_loss if self.first_loss > 0 else 0.0
+        assert self.settings.rollback is not None, "asked only then"
+        if self.first_loss <= 0:
+            return 0.0
+        # One small batch says little; but a training that explodes at once must not be measured by that.
+        return times * min(max(self.first_loss, *self._begin), self.settings.rollback * self.first_loss)

@@ -81,9 +81,6 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
         losses_at = None if in_place else losses_by(header.backend, header.chunk, vector, loss)
         return Beginning(header.eps, losses_at, 0 if past else header.passes)
 
-    def forget() -> None:
-        run.optimizer().state.clear()
-
     kind = ZerothOrder if weights is None else functools.partial(InPlace, weights=weights)
     return kind(
         run.config.zo,
@@ -97,7 +94,7 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
         taken=run.taken,
         checkpoints={step_of(path) for path in checkpoints.glob("checkpoint-*")},
         point=point,
-        forget=forget,
+        optimizer=run.optimizer,
         tell=functools.partial(tell, run.reporter, run.config.zo),
     )
 

@@ -137,8 +137,8 @@ class ZerothOrder:
         taken: How many of them the parameters have behind them.
         checkpoints: The numbers of steps after which there is one.
         point: The folder with the parameters after a number of steps, for a rollback.
-        forget: Has the optimizer forget what it remembers of gradients, after a rollback.
-        tell: Hears of each new record with an event.
+        optimizer: The optimizer, once there is one.
+        tell: Hears of each new record with an event, and what the learning rate is multiplied by from now on.
     """
 
     averages = False
@@ -157,12 +157,12 @@ class ZerothOrder:
         taken: int,
         checkpoints: Container[int],
         point: Callable[[int], Path],
-        forget: Callable[[], None],
-        tell: Callable[[Record], None],
+        optimizer: Callable[[], torch.optim.Optimizer],
+        tell: Callable[[Record, float], None],
     ) -> None:
         self.settings, self.vector, self.seed, self.epochs = settings, vector, seed, epochs
         self.mine, self.begin, self.trajectory = mine, begin, trajectory
-        self.point, self.forget, self.tell = point, forget, tell
+        self.point, self.optimizer, self.tell = point, optimizer, tell
         self.shares_rows = settings.split == "rows"
         self.guard = Guard(settings)
         self.passes, self.last_loss = 0, 0.0
@@ -199,12 +199,12 @@ class ZerothOrder:
         if not moment.is_last:
             return step.theta.new_zeros(())
         record = step.record or self._measured(step, moment)
-        if moment.step >= len(self._past):
-            if self.trajectory is not None:
-                self.trajectory.append(record)
-            if record.event:
-                self.tell(record)
+        is_new = moment.step >= len(self._past)
+        if is_new and self.trajectory is not None:
+            self.trajectory.append(record)
         self._remember(record)
+        if is_new and record.event:
+            self.tell(record, self.guard.pace)
         self._apply(record, step.theta)
         self._step = None
         return step.theta.new_tensor(self.last_loss)
@@ -227,7 +227,7 @@ class ZerothOrder:
             if self.guard.events["rollback"] >= MOST_ROLLBACKS:
                 raise TrainingError(
                     f"The loss has exploded {MOST_ROLLBACKS + 1} times, at last at step {moment.step}, and "
-                    "steps ten times shorter each time did not help.",
+                    f"steps {1 / self.guard.pace:g} times shorter did not help.",
                     hint="Lower training.learning_rate by several orders of magnitude.",
                 )
             record = self._record(moment, None, (), event="rollback", to=self.guard.good)
@@ -318,7 +318,7 @@ class ZerothOrder:
             loss=loss,
             g=tuple(g),
             eps=self.eps,
-            lr=moment.learning_rate,
+            lr=moment.learning_rate * self.guard.pace,
             scale=self.guard.scale(g) if finite(g) else 0.0,
             forward_passes=self.passes,
             event=event,
@@ -343,7 +343,9 @@ class ZerothOrder:
         if record.event == "rollback":
             assert record.to is not None, "a rollback goes somewhere"
             self.vector.become(self.vector.load(self.point(record.to)))
-            self.forget()
+            self.optimizer().state.clear()
+        for group in self.optimizer().param_groups:
+            group["lr"] = record.lr  # until the scheduler sets that of the next step
         if not finite(record.g):
             for parameter in self.vector.parameters:
                 parameter.grad = None

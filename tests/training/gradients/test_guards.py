@@ -75,20 +75,38 @@ def test_without_the_second_moment_the_scale_is_one() -> None:
     assert guard([1.0]).scale((7.0,)) == 1.0
 
 
-def test_each_rollback_makes_steps_ten_times_shorter() -> None:
+def test_each_rollback_slows_down_more_than_the_one_before() -> None:
     made = guard([1.0])
-    for number in range(1, 4):
+    assert made.pace == 1
+    for number, pace in enumerate((1e-1, 1e-3, 1e-6, 1e-10, 1e-15), start=1):
         made.add(record(number, None, (), "rollback", 0))
-        assert made.scale((7.0,)) == pytest.approx(10.0**-number, rel=1e-12)
+        assert made.pace == pytest.approx(pace, rel=1e-12)
+        assert made.scale((7.0,)) == 1.0
 
 
-def test_a_loss_explodes_when_the_median_of_late_is_over_twice_the_first() -> None:
-    assert not guard([1.0, *[2.0] * LOSSES_KEPT]).has_exploded
-    assert guard([1.0, *[2.1] * LOSSES_KEPT]).has_exploded
-    assert not guard([1.0, 2.1, 2.1, 1.9, 1.9, 1.9]).has_exploded
+CALM = [1.0] * LOSSES_KEPT
+
+
+def test_a_loss_explodes_when_the_median_of_late_is_over_twice_that_of_the_beginning() -> None:
+    assert not guard([*CALM, *[2.0] * LOSSES_KEPT]).has_exploded
+    assert guard([*CALM, *[2.1] * LOSSES_KEPT]).has_exploded
+    assert not guard([*CALM, 2.1, 2.1, 1.9, 1.9, 1.9]).has_exploded
     assert not guard([1.0, 9.0, 9.0, 9.0]).has_exploded, "too few losses to tell"
-    assert not guard([1.0, *[99.0] * 9], rollback=None).has_exploded
-    assert guard([1.0, *[1.4] * 5], rollback=1.3).has_exploded
+    assert not guard([*CALM, *[99.0] * 9], rollback=None).has_exploded
+    assert guard([*CALM, *[1.4] * 5], rollback=1.3).has_exploded
+
+
+def test_a_first_batch_that_is_easier_than_others_sets_off_nothing() -> None:
+    losses = [0.57, 0.58, 0.95, 1.25, 0.9, 1.11, 1.58, 1.27, 1.54]
+
+    for count in range(1, len(losses) + 1):
+        assert not guard(losses[:count]).has_exploded
+
+
+@pytest.mark.parametrize("loss", [4.1, 90.0, None])
+def test_an_explosion_at_once_is_not_taken_for_the_beginning(loss: float | None) -> None:
+    assert guard([1.0, *[loss] * LOSSES_KEPT]).has_exploded
+    assert guard([1.0, *[loss] * (LOSSES_KEPT - 1)]).has_exploded
 
 
 def test_losses_that_are_not_finite_count_as_exploded() -> None:

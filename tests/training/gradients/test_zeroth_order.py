@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import nn
 
 from loretta_cli.config import ZerothOrderSettings
@@ -23,7 +24,7 @@ from loretta_cli.training.gradients.base import BatchLoss, Moment
 from loretta_cli.training.gradients.directions import Distribution, direction
 from loretta_cli.training.gradients.guards import LOSSES_KEPT
 from loretta_cli.training.gradients.trajectory import Record
-from loretta_cli.training.gradients.vector import ParameterVector
+from loretta_cli.training.gradients.vector import WEIGHTS, ParameterVector
 from loretta_cli.training.gradients.zeroth_order import Beginning, Sequential, ZerothOrder
 from tests.batch_losses import batch_loss, family_loss
 
@@ -79,9 +80,11 @@ def estimator(
     eps: float = 1e-2,
     past: Sequence[Record] = (),
     told: list[Record] | None = None,
+    optimizer: torch.optim.Optimizer | None = None,
     **settings: Any,
 ) -> ZerothOrder:
     """One of a single process, without a file."""
+    heard = told if told is not None else []
     return ZerothOrder(
         ZerothOrderSettings(**settings),
         vector,
@@ -94,18 +97,18 @@ def estimator(
         taken=0,
         checkpoints=(),
         point=lambda steps: Path(),
-        forget=lambda: None,
-        tell=(told if told is not None else []).append,
+        optimizer=lambda: optimizer or torch.optim.SGD(vector.parameters, lr=0.1),
+        tell=lambda record, pace: heard.append(record),
     )
 
 
-def moment(step: int, *, is_last: bool = True) -> Moment:
-    return Moment(step=step, epoch=1, learning_rate=0.1, is_last=is_last)
+def moment(step: int, *, is_last: bool = True, rate: float = 0.1) -> Moment:
+    return Moment(step=step, epoch=1, learning_rate=rate, is_last=is_last)
 
 
-def take(made: ZerothOrder, loss: BatchLoss, step: int = 0) -> torch.Tensor:
+def take(made: ZerothOrder, loss: BatchLoss, step: int = 0, rate: float = 0.1) -> torch.Tensor:
     """The gradient that one step of one batch fills in, ``(size,)``."""
-    made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step))
+    made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step, rate=rate))
     return torch.cat([one.grad.reshape(-1).clone() for one in made.vector.parameters if one.grad is not None])
 
 
@@ -176,8 +179,8 @@ def test_on_a_model_the_mean_nears_autograds_gradient_as_fast_as_theory_says(kin
 def test_steps_equal_the_textbook_update_in_float64(kind: str, momentum: float) -> None:
     bowl, eps, rate, decay, queries = Bowl(), 0.05, 0.004, 0.1, 3
     loss, vector = bowl_loss(bowl), bowl_vector(bowl)
-    made = estimator(vector, estimator=kind, queries=queries, eps=eps)
-    optimizer = torch.optim.SGD([bowl.w], lr=rate, weight_decay=decay, momentum=momentum)
+    optimizer = torch.optim.SGD([bowl.w], lr=1.0, weight_decay=decay, momentum=momentum)
+    made = estimator(vector, optimizer=optimizer, estimator=kind, queries=queries, eps=eps)
     theta, velocity = bowl.w.detach().double().clone(), torch.zeros(SIZE, dtype=torch.float64)
     centres, curvatures = loss.inputs["centres"].double(), bowl.curvatures.double()
 
@@ -185,7 +188,7 @@ def test_steps_equal_the_textbook_update_in_float64(kind: str, momentum: float) 
         return float(((at - centres).square() * curvatures).sum(-1).mean() / 2)
 
     for step in range(10):
-        take(made, loss, step)
+        take(made, loss, step, rate)
         optimizer.step()
         gradient = torch.zeros_like(theta)
         for query in range(queries):
@@ -345,6 +348,29 @@ def test_a_step_without_a_finite_loss_is_skipped_and_told_once() -> None:
 
     assert [(record.step, record.event, record.loss) for record in told] == [(1, "skip", None)]
     assert made.summary()["events"] == {"skip": 1, "clip": 0, "rollback": 0}
+
+
+def test_after_a_rollback_optimizers_that_divide_by_the_gradients_size_slow_down_too(tmp_path: Path) -> None:
+    bowl = Bowl()
+    start = bowl.w.detach().clone()
+    save_file({"w": start}, tmp_path / WEIGHTS)
+    optimizer = torch.optim.Adam([bowl.w], lr=0.1)
+    values = (1.0, 1.0, *(9.0, 9.0) * 4, *(1.0, 2.0) * 5)
+    made = estimator(bowl_vector(bowl), optimizer=optimizer)
+    made.point = lambda steps: tmp_path
+    loss = bowl_loss(bowl, Rows(values=values))
+    moved = []
+    for step in range(9):
+        before = bowl.w.detach().clone()
+        made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step))
+        optimizer.step()
+        moved.append(float((bowl.w.detach() - before).abs().max()))
+        if step == 5:
+            assert made.summary()["events"]["rollback"] == 1
+            assert torch.equal(bowl.w, start)
+
+    # Adam's first step has the length of the learning rate, whatever the gradient.
+    assert moved[6] == pytest.approx(0.01, rel=1e-3)
 
 
 def test_a_training_that_begins_without_a_finite_loss_ends() -> None:
