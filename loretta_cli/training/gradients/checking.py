@@ -126,7 +126,8 @@ def check_gradient(config: Config, reporter: Reporter, *, batches: int, directio
         reporter.note(note)
     rows = plan.form.encode(plan.data.train).rows
     chosen = list(_first_batches(plan, rows, batches))
-    found, size = [], 0
+    found: list[DtypeCheck] = []
+    size = 0
     for dtype in _dtypes(plan):
         if any(check.dtype == dtype for check in found):
             continue
