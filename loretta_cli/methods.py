@@ -56,6 +56,7 @@ DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
     ("prompt", "backprop"): TrainingDefaults(learning_rate=2e-2, epochs=10),
     ("rep", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
     ("vera", "backprop"): TrainingDefaults(learning_rate=1e-2, epochs=10),
+    **{(method, "zo"): TrainingDefaults(learning_rate=1e-3, epochs=20) for method in METHODS},
 }
 
 

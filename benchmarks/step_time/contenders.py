@@ -119,9 +119,9 @@ def make_contenders(workload: Workload, *, fused: bool = False) -> list[Contende
         fused: Whether AdamW updates all tensors in one call, or one after the other.
     """
     task = workload.task_type
-    rep = _wrapped(workload, LorettaRepConfig(task_type=task))
-    adp = _wrapped(workload, LorettaAdpConfig(task_type=task))
-    dense = _with_dense_adapters(_wrapped(workload, LorettaAdpConfig(task_type=task)))
+    rep = wrapped(workload, LorettaRepConfig(task_type=task))
+    adp = wrapped(workload, LorettaAdpConfig(task_type=task))
+    dense = _with_dense_adapters(wrapped(workload, LorettaAdpConfig(task_type=task)))
     return [
         _trained("lora", workload, _lora(workload, rep), fused),
         _trained("rep", workload, rep, fused),
@@ -132,7 +132,7 @@ def make_contenders(workload: Workload, *, fused: bool = False) -> list[Contende
     ]
 
 
-def _wrapped(workload: Workload, config: Any) -> Any:
+def wrapped(workload: Workload, config: Any) -> Any:
     """The model with an adapter; the frozen weights are those of the base, not copies."""
     frozen = (*workload.model.parameters(), *workload.model.buffers())
     shared = copy.deepcopy(workload.model, {id(value): value for value in frozen})
@@ -143,7 +143,7 @@ def _lora(workload: Workload, like: Any) -> Any:
     """LoRA on the linear layers that another adapter has."""
     targets = list(like.targeted_module_names)
     config = peft.LoraConfig(task_type=workload.task_type, r=LORA_RANK, target_modules=targets)
-    return _wrapped(workload, config)
+    return wrapped(workload, config)
 
 
 def _trained(name: str, workload: Workload, model: Any, fused: bool) -> Contender:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loretta_cli import __version__
+from loretta_cli.artifacts.citations import citations
 from loretta_cli.artifacts.files import folder_bytes, write_text
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.models.forms import auto_class
@@ -16,15 +17,6 @@ from loretta_cli.tuners.peft_types import LorettaPeftType
 if TYPE_CHECKING:
     from loretta_cli.planning.plan import AdaptedModel, Plan
 
-CITATION = """\
-@inproceedings{yang-etal-2024-loretta,
-  title = {{LoRETTA}: Low-Rank Economic Tensor-Train Adaptation for Ultra-Low-Parameter
-           Fine-Tuning of Large Language Models},
-  author = {Yang, Yifan and Zhou, Jiajun and Wong, Ngai and Zhang, Zheng},
-  booktitle = {Proceedings of NAACL 2024},
-  year = {2024}
-}"""
-
 
 def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[str, Any]) -> None:
     """Write ``README.md`` of a run folder."""
@@ -34,7 +26,7 @@ def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[s
     parts = count.parts_in_words(config.adapter.method)
     settings = "\n".join(
         f"| {section}.{name} | {_cell(value)} |"
-        for section in ("adapter", "training")
+        for section in ("adapter", "training", *(["zo"] if config.training.gradient == "zo" else []))
         for name, value in getattr(config, section).model_dump().items()
         if value is not None
     )
@@ -50,7 +42,8 @@ tags: [{", ".join(tags)}]
 # {config.adapter.method} adapter for {base} on {plan.data.task.name}
 
 Trained with loretta {__version__}. {count.trainable:,} trainable parameters ({count.percent:.3f} % of the
-base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes with the tokenizer.
+base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes with the tokenizer.\
+{_how(report["zeroth_order"])}
 
 ## Results on the validation split (step {report["best_step"]})
 
@@ -81,10 +74,20 @@ form {plan.form.name}, labels: {", ".join(plan.labels)}.
 ## Citation
 
 ```bibtex
-{CITATION}
+{citations(config)}
 ```
 """
     write_text(run.card, text)
+
+
+def _how(zeroth_order: dict[str, Any] | None) -> str:
+    """A sentence about where the gradients came from, if not from backpropagation."""
+    if zeroth_order is None:
+        return ""
+    return f"""
+
+Its gradients are zeroth-order estimates, from {zeroth_order["forward_passes"]:,} forward passes and no
+backward pass. With `start/` and `trajectory.jsonl`, `loretta replay` computes the adapter again."""
 
 
 def loader_snippet(plan: Plan, base: str, dtype: str, peft_type: str) -> str:

@@ -17,7 +17,7 @@ from loretta_cli.errors import ConfigError, OutputError, RunError
 DEFAULT_PARENT = Path("runs")
 OWN_NAMES = (
     *("config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "curves.png", "README.md"),
-    *("report.json", "adapter", "best", "checkpoints"),
+    *("report.json", "adapter", "best", "checkpoints", "start", "trajectory.jsonl"),
     *("stages", "forgetting.md", "forgetting.csv", "forgetting.png"),
 )
 """What a run writes; ``--overwrite`` removes these and nothing else."""
@@ -68,6 +68,16 @@ class RunFolder:
     def checkpoints(self) -> Path:
         """Trainer's checkpoints."""
         return self.path / "checkpoints"
+
+    @property
+    def start(self) -> Path:
+        """Of a zeroth-order training: the adapter before the first step, in PEFT's layout."""
+        return self.path / "start"
+
+    @property
+    def trajectory(self) -> Path:
+        """Of a zeroth-order training: a header, then one JSON object a step."""
+        return self.path / "trajectory.jsonl"
 
     @property
     def card(self) -> Path:

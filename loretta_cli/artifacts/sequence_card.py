@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loretta_cli import __version__
-from loretta_cli.artifacts.card import CITATION, public_name
+from loretta_cli.artifacts.card import public_name
+from loretta_cli.artifacts.citations import citations
 from loretta_cli.artifacts.files import write_text
 from loretta_cli.artifacts.run_folder import RunFolder
 
@@ -57,7 +58,7 @@ Trained with loretta {__version__}: one adapter, {trainable:,} trainable paramet
 ## Citation
 
 ```bibtex
-{CITATION}
+{citations(config)}
 ```
 """
     write_text(run.card, text)

@@ -9,7 +9,17 @@ from typing import Annotated
 import typer
 
 from loretta_cli import __version__
-from loretta_cli.cli import compare, count_params, evaluate, export, merge, recipes, train
+from loretta_cli.cli import (
+    check_gradient,
+    compare,
+    count_params,
+    evaluate,
+    export,
+    merge,
+    recipes,
+    replay,
+    train,
+)
 from loretta_cli.errors import ConfigError, LorettaError
 from loretta_cli.report import make_reporter
 
@@ -27,6 +37,8 @@ app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("count-params", epilog=count_params.EPILOG)(count_params.count_params)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("merge", epilog=merge.EPILOG)(merge.merge)
+app.command("replay", epilog=replay.EPILOG)(replay.replay)
+app.command("check-gradient", epilog=check_gradient.EPILOG)(check_gradient.check_gradient)
 app.command("export", epilog=export.EPILOG)(export.export)
 app.add_typer(recipes.app, name="recipes")
 

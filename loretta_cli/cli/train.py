@@ -50,7 +50,12 @@ def train(
     ] = None,
     preset: options.Preset = None,
     gradient: Annotated[
-        str | None, typer.Option("--gradient", metavar="G", help="Where gradients come from: backprop.")
+        str | None,
+        typer.Option(
+            "--gradient",
+            metavar="G",
+            help="Where gradients come from: backprop, or zo (forward passes alone).",
+        ),
     ] = None,
     overrides: options.Overrides = None,
     dry_run: Annotated[
@@ -238,6 +243,12 @@ def _show(report: Mapping[str, Any], folder: Path, config: Config, reporter: Rep
         ("peak memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB"),
         ("adapter", str(folder / "adapter")),
     ]
+    if zo := report.get("zeroth_order"):
+        events = ", ".join(f"{name} {count}" for name, count in zo["events"].items() if count)
+        rows[-4:-4] = [
+            ("forward passes", f"{zo['forward_passes']:,} (eps {zo['eps']:g})"),
+            ("events", events or "none"),
+        ]
     title = f"Last stage, {config.task.names[-1]}: validation" if config.task.names else "Validation"
     reporter.table(title, ("", "result"), rows)
     run = shlex.quote(str(folder))

@@ -32,9 +32,9 @@ from loretta_cli.config.schema import (
     ModelSettings,
     OutputSettings,
     TaskSettings,
-    TrainingSettings,
     setting_fields,
 )
+from loretta_cli.config.training import TrainingSettings, ZerothOrderSettings
 
 __all__ = [
     "AdapterSettings",
@@ -46,6 +46,7 @@ __all__ = [
     "OutputSettings",
     "TaskSettings",
     "TrainingSettings",
+    "ZerothOrderSettings",
     "contradictions",
     "copy_recipe",
     "find_recipe",

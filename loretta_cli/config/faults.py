@@ -116,10 +116,6 @@ def value_faults(error: ValidationError, given: Mapping[str, Given]) -> list[Fau
 
 def unknown_key(key: str, origin: str) -> Fault:
     """The fault of a dotted ``key`` that is no setting, with the nearest one that is."""
-    section = key.partition(".")[0]
-    if section == "zo":
-        sentence = "zeroth-order training is not part of this version"
-        return Fault(f"{key} ({origin}): {sentence}", "Remove the zo settings and use backprop.")
     parent = key.rpartition(".")[0]
     while parent and parent not in section_keys():
         if parent in setting_fields():

@@ -10,8 +10,9 @@ from functools import cache
 from math import prod
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator
 
+from loretta_cli.config.group import SettingsGroup
 from loretta_cli.config.kinds import (
     Count,
     Dropout,
@@ -20,27 +21,19 @@ from loretta_cli.config.kinds import (
     LayerIndex,
     Length,
     ModeShapes,
-    NotNegative,
     Positive,
     Seed,
     Share,
     Text,
-    Warmup,
     own_sentence,
-    refuse_zeroth_order,
 )
+from loretta_cli.config.training import TrainingSettings, ZerothOrderSettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 
-class _Settings(BaseModel):
-    """A group of settings: unknown keys are refused, values never change, numbers are finite."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-class ModelSettings(_Settings):
+class ModelSettings(SettingsGroup):
     """The base model: which one, and how it is loaded."""
 
     name: Text | None = Field(default=None, description="Hub id, local folder, or a bundled name.")
@@ -57,7 +50,7 @@ class ModelSettings(_Settings):
     )
 
 
-class AdapterSettings(_Settings):
+class AdapterSettings(SettingsGroup):
     """The adapter: method, size and place. ``None`` means: from the preset."""
 
     method: Text = Field(
@@ -125,7 +118,7 @@ class AdapterSettings(_Settings):
         return shapes
 
 
-class TaskSettings(_Settings):
+class TaskSettings(SettingsGroup):
     """The task."""
 
     name: Text | None = Field(
@@ -202,7 +195,7 @@ class TaskSettings(_Settings):
         return shared
 
 
-class ColumnSettings(_Settings):
+class ColumnSettings(SettingsGroup):
     """Which columns of the data hold what."""
 
     text: Text | None = Field(default=None, description="Column with the text.")
@@ -216,7 +209,7 @@ class ColumnSettings(_Settings):
     messages: Text | None = Field(default=None, description="Column with the messages of a chat.")
 
 
-class DataSettings(_Settings):
+class DataSettings(SettingsGroup):
     """The rows to train on, to choose the checkpoint by, and to report."""
 
     source: Text | None = Field(default=None, description="Folder, file, hub id, or a bundled name.")
@@ -263,66 +256,13 @@ class DataSettings(_Settings):
         return labels
 
 
-class TrainingSettings(_Settings):
-    """How the adapter is trained."""
-
-    gradient: Annotated[Literal["backprop"], BeforeValidator(refuse_zeroth_order)] = Field(
-        default="backprop", description="Where gradients come from."
-    )
-    epochs: Positive | None = Field(default=None, description="Passes over the training rows.")
-    max_steps: Count | None = Field(default=None, description="Optimizer steps; wins over epochs.")
-    learning_rate: Positive | None = Field(default=None, description="Peak step size of the optimizer.")
-    scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
-        default="linear", description="Course of the learning rate after the warm-up."
-    )
-    warmup: Warmup = Field(default=0.06, description="Below 1: share of all steps; 1 or more: steps.")
-    weight_decay: NotNegative = Field(default=0.01, description="Decoupled weight decay.")
-    batch_size: Count = Field(
-        default=16, description="Training rows in one forward pass, of all processes together."
-    )
-    evaluation_batch_size: Count = Field(
-        default=64, description="Validation rows in one forward pass of each process."
-    )
-    gradient_accumulation: Count = Field(default=1, description="Forward passes summed into one step.")
-    gradient_checkpointing: bool = Field(
-        default=False, description="Recompute activations in the backward pass to save memory."
-    )
-    shard_base: bool = Field(
-        default=False, description="Divide the frozen base among the processes (FSDP) to save memory."
-    )
-    optimizer: Literal["adamw", "adamw_fused", "adafactor", "sgd"] = Field(
-        default="adamw", description="Optimizer of the trained parameters."
-    )
-    max_grad_norm: NotNegative = Field(
-        default=1.0, description="Gradient norm is cut to this; 0 means never."
-    )
-    seed: Seed = Field(default=0, description="Seed of the start values, the order of rows and the dropout.")
-    evaluate_every: Count | None = Field(
-        default=None, description="Steps between evaluations; unset means once an epoch."
-    )
-    select_by: Literal["metric", "loss"] = Field(
-        default="metric", description="What chooses the checkpoint: the task's main metric, or the loss."
-    )
-    early_stopping: Count | None = Field(
-        default=None, description="Stop after this many evaluations without improvement."
-    )
-    log_every: Count = Field(default=10, description="Steps between two lines of metrics.")
-
-    @field_validator("warmup")
-    @classmethod
-    def _warmup_steps_are_whole(cls, warmup: float) -> float:
-        if warmup >= 1 and not warmup.is_integer():
-            raise ValueError("neither a share nor whole steps")
-        return warmup
-
-
-class OutputSettings(_Settings):
+class OutputSettings(SettingsGroup):
     """Where the run is written."""
 
     dir: Text | None = Field(default=None, description="Run folder; unset means a new one under runs/.")
 
 
-class Config(_Settings):
+class Config(SettingsGroup):
     """Everything that was asked for, as plain data."""
 
     model: ModelSettings = Field(default_factory=ModelSettings, description="The base model.")
@@ -330,6 +270,9 @@ class Config(_Settings):
     task: TaskSettings = Field(default_factory=TaskSettings, description="The task.")
     data: DataSettings = Field(default_factory=DataSettings, description="The rows.")
     training: TrainingSettings = Field(default_factory=TrainingSettings, description="The training.")
+    zo: ZerothOrderSettings = Field(
+        default_factory=ZerothOrderSettings, description="Zeroth-order gradients."
+    )
     output: OutputSettings = Field(default_factory=OutputSettings, description="Where the run is written.")
 
 

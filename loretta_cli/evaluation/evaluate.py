@@ -16,6 +16,11 @@ from loretta_cli.processes import from_all, processes
 from loretta_cli.tasks import Example
 from loretta_cli.tasks.forms import Encoded, Prediction, Row, TaskForm, length_of, predict_losses
 
+
+class NotFiniteError(TrainingError):
+    """The loss of the evaluated rows is not finite, so their scores mean nothing."""
+
+
 Predict = Callable[[nn.Module, Sequence[Row]], list[Prediction]]
 
 
@@ -78,7 +83,7 @@ def evaluate(
 
     Raises:
         DataError: If there is nothing to score.
-        TrainingError: If the loss is not finite.
+        NotFiniteError: If the loss is not finite.
     """
     is_written = form.task.kind == "generation"
     without_texts = is_written and (only_loss or not form.task.writes)
@@ -109,14 +114,14 @@ def _mean_loss(predictions: Sequence[Prediction]) -> float:
 
     Raises:
         DataError: If there is nothing to score.
-        TrainingError: If it is not finite.
+        NotFiniteError: If it is not finite.
     """
     weight = sum(prediction.weight for prediction in predictions)
     if not weight:
         raise DataError("There is nothing to score.", hint="Give rows with at least two tokens of text.")
     loss = sum(prediction.loss * prediction.weight for prediction in predictions) / weight
     if not math.isfinite(loss):
-        raise TrainingError(
+        raise NotFiniteError(
             f"The loss of the evaluated rows is {loss}, so their scores mean nothing.",
             hint="Use model.dtype=float32; after a training, also lower training.learning_rate.",
         )

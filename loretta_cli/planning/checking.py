@@ -8,7 +8,9 @@ from __future__ import annotations
 import dataclasses
 
 from loretta_cli.config import Config
+from loretta_cli.errors import ConfigError
 from loretta_cli.models.loading import LoadedModel, empty_model
+from loretta_cli.planning.gradients import decide_gradient
 from loretta_cli.planning.plan import AdaptedModel, Plan, make_plan, put_adapter
 from loretta_cli.tuners.settings import reserved_positions
 
@@ -35,6 +37,10 @@ class Checker:
 
         A fault of the program is returned as well: one config of many is not to end the others.
         """
+        try:
+            config = decide_gradient(config)
+        except ConfigError as error:
+            return error
         shared = repr(_read_by_a_plan(config))
         if shared not in self._plans:
             self._plans[shared] = _attempt(config)
@@ -53,7 +59,7 @@ def _read_by_a_plan(config: Config) -> tuple[object, ...]:
     training = config.training
     warmup = training.warmup if "warmup" in training.model_fields_set else None
     reserved = reserved_positions(config.adapter)
-    return (config.model, config.task, config.data, reserved, training.scheduler, warmup)
+    return (config.model, config.task, config.data, reserved, training.scheduler, warmup, training.objective)
 
 
 def _attempt(config: Config) -> Plan | Exception:

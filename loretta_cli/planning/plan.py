@@ -38,11 +38,13 @@ from loretta_cli.models.quantization import (
     stored_quantization,
 )
 from loretta_cli.models.source import ModelSource, find_model
+from loretta_cli.planning.gradients import check_objective, decide_gradient, trains_in_place
 from loretta_cli.tasks import OWN
 from loretta_cli.tasks.forms import TaskForm, longest_row, make_form, usual_length
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
 from loretta_cli.tasks.protocols import most_reported
 from loretta_cli.tasks.wording import check_read, chosen_cut
+from loretta_cli.tuners.selected import SelectedConfig
 from loretta_cli.tuners.settings import make_peft_config, reserved_positions, settings_of
 from loretta_cli.tuners.targets import insert_adapter
 
@@ -110,8 +112,10 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
             f"No {missing} is given.", hint=f"Add --{missing} NAME, or {missing}.name in a recipe."
         )
     _check_warmup(config.training)
+    config = decide_gradient(config)
     source = find_model(model.name)
     data = data or prepare_task(task, config.data, seed=data_seed(config))
+    check_objective(config, data.task)
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
     quantization = resolve_quantization(model.quantization, model_config, source.name)
     tokenizer = load_tokenizer(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
@@ -230,6 +234,8 @@ def put_adapter(plan: Plan, base: LoadedModel) -> AdaptedModel:
         model_type=model_type,
         new_modules=base.new_modules,
     )
+    if isinstance(peft_config, SelectedConfig) and trains_in_place(plan.config):
+        peft_config.in_place = True
     set_seed(plan.config.training.seed)
     model = insert_adapter(base.model, peft_config)
     adapter = plan.config.adapter.model_copy(update=settings_of(plan.config.adapter.method, peft_config))

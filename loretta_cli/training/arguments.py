@@ -16,12 +16,19 @@ OPTIMIZERS = {
     "adamw_fused": "adamw_torch_fused",
     "adafactor": "adafactor",
     "sgd": "sgd",
+    "rmsprop": "rmsprop",
 }
+
+
+def optimizer_options(momentum: float | None) -> str | None:
+    """The options of an optimizer beside its rates, as ``TrainingArguments.optim_args`` has them."""
+    return f"momentum={momentum!r}" if momentum else None
 
 
 def training_arguments(
     settings: TrainingSettings,
     *,
+    steps: int | None,
     folder: Path,
     chosen_by: str,
     greater_is_better: bool,
@@ -30,6 +37,7 @@ def training_arguments(
 
     Args:
         settings: With learning rate and epochs filled in.
+        steps: Optimizer steps; None for those of the epochs.
         folder: For the checkpoints.
         chosen_by: The metric of the best checkpoint.
         greater_is_better: Whether it has the highest of it, or the lowest.
@@ -38,14 +46,14 @@ def training_arguments(
         ConfigError: If the batch cannot be divided among the processes.
     """
     mine = processes()
-    steps = settings.evaluate_every
+    every = settings.evaluate_every
     rhythm: dict[str, Any] = {"eval_strategy": "epoch", "save_strategy": "epoch"}
-    if steps is not None:
+    if every is not None:
         rhythm = {
             "eval_strategy": "steps",
-            "eval_steps": steps,
+            "eval_steps": every,
             "save_strategy": "steps",
-            "save_steps": steps,
+            "save_steps": every,
         }
     arguments = TrainingArguments(
         output_dir=str(folder),
@@ -55,13 +63,14 @@ def training_arguments(
         activation_checkpointing=settings.gradient_checkpointing,
         activation_checkpointing_kwargs={"use_reentrant": False} if settings.gradient_checkpointing else None,
         num_train_epochs=settings.epochs or 1.0,
-        max_steps=settings.max_steps or -1,
+        max_steps=steps or -1,
         learning_rate=settings.learning_rate or 0.0,
         lr_scheduler_type=settings.scheduler,
         warmup_steps=settings.warmup,
         weight_decay=settings.weight_decay,
-        optim=OPTIMIZERS[settings.optimizer],
-        max_grad_norm=settings.max_grad_norm,
+        optim=OPTIMIZERS[settings.optimizer or "adamw"],
+        optim_args=optimizer_options(settings.momentum),
+        max_grad_norm=settings.max_grad_norm or 0.0,
         seed=settings.seed,
         data_seed=settings.seed,
         logging_steps=settings.log_every,

@@ -90,7 +90,8 @@ class ReportCallback(TrainerCallback):
         values = {name.removeprefix("eval_"): float(value) for name, value in (metrics or {}).items()}
         self._keep(state.global_step, self.split, values)
         found, best = values[args.metric_for_best_model], state.best_metric
-        is_best = best is None or (found > best if args.greater_is_better else found < best)
+        is_better = best is None or (found > best if args.greater_is_better else found < best)
+        is_best = is_better and math.isfinite(found)
         self.reporter.evaluated(state.global_step, values, split=self.split, is_best=is_best)
 
     def _keep(self, step: int, split: str, values: Mapping[str, float]) -> None:

@@ -29,6 +29,9 @@ class TrainReport:
     were too long and were truncated, and in ``ties`` the two best options have the same score.
     ``selection`` says what chose the checkpoint: ``split`` (``validation`` only under the protocol
     ``paper``), ``rows``, ``metric``, ``value``.
+    ``zeroth_order`` is None for exact gradients; otherwise the ``forward_passes`` of the training, ``eps``,
+    the ``queries`` of the last step, and how often each of the ``events`` ``skip``, ``clip`` and ``rollback``
+    happened.
     ``seconds`` is the training time of this process: of the last part, where a run was resumed.
     """
 
@@ -45,6 +48,7 @@ class TrainReport:
     steps: int
     seconds: float
     peak_memory_bytes: int
+    zeroth_order: Mapping[str, object] | None
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the contract."""
@@ -105,6 +109,7 @@ def finish(
         steps=trainer.state.global_step,
         seconds=round(seconds, 3),
         peak_memory_bytes=peak_memory_bytes(),
+        zeroth_order=trainer.estimator.summary(),
     )
     with new_folder(run.adapter, replace=True) as adapter:
         if trainer.is_deepspeed_enabled:

@@ -29,6 +29,7 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     sizes = {"bottleneck": adapter.bottleneck, "virtual tokens": adapter.virtual_tokens}
     size = "".join(f", {name} {value}" for name, value in sizes.items() if value)
     quantized = f", {plan.config.model.quantization}" if plan.config.model.quantization else ""
+    zeroth_order = {"gradient": _zeroth_order(adapted)} if training.gradient == "zo" else {}
     return {
         "model": f"{adapted.config.model.name} ({plan.form.name}{quantized})",
         "data": f"{len(plan.data.train):,} train, {len(plan.data.selection):,} selection, "
@@ -37,5 +38,18 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
         "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
         "training": f"{length}, batch {training.batch_size}{share}, "
         f"learning rate {training.learning_rate:g}, seed {training.seed}",
+        **zeroth_order,
         "run": str(run.path),
     }
+
+
+def _zeroth_order(adapted: AdaptedModel) -> str:
+    """How gradients are estimated."""
+    zo = adapted.config.zo
+    queries = {
+        "constant": "1 query a step" if zo.queries == 1 else f"{zo.queries} queries a step",
+        "linear": f"{zo.queries} to {zo.max_queries} queries a step",
+        "adazeta": f"min({zo.alpha:g} * epoch^{zo.beta:g}, {zo.max_queries}) queries a step",
+    }[zo.schedule]
+    eps = "measured with the first batch" if zo.epsilon is None else f"{zo.epsilon:g}"
+    return f"zo (forward passes alone), {zo.estimator}, {zo.directions}, {queries}, eps {eps}"

@@ -37,6 +37,12 @@ def asked_to_shard(config: Config) -> bool:
         ConfigError: If what is asked for is not done here.
     """
     by_launcher = os.environ.get(LAUNCHER_ASKS, "false").lower() in ("true", "1")
+    if by_launcher and config.training.gradient == "zo":
+        raise ConfigError(
+            "The launcher asks for FSDP, but zeroth-order training does not divide the base among processes: "
+            "each evaluates queries of its own.",
+            hint="Start it with torchrun, or accelerate launch without FSDP.",
+        )
     if by_launcher:
         _check_launcher()
         os.environ[LAUNCHER_ASKS] = "false"

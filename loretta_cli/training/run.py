@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from loretta_cli.artifacts.files import explained, write_json
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import Config
-from loretta_cli.errors import OutputError, TrainingError
-from loretta_cli.evaluation.evaluate import RowsToScore, encode, evaluate
+from loretta_cli.errors import ConfigError, OutputError, TrainingError
+from loretta_cli.evaluation.evaluate import NotFiniteError, RowsToScore, encode, evaluate
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.numerals import counted
@@ -31,8 +32,10 @@ from loretta_cli.tasks.forms import Encoded
 from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
 from loretta_cli.training.finishing import TrainReport, evaluate_reported, finish
-from loretta_cli.training.gradients import GRADIENTS
+from loretta_cli.training.gradients import GRADIENTS, TrainingRun
+from loretta_cli.training.gradients.query_schedules import length_of_training
 from loretta_cli.training.header import facts
+from loretta_cli.training.objectives import batch_scorer
 from loretta_cli.training.parallel import (
     asked_to_shard,
     check_same_engine,
@@ -133,7 +136,8 @@ def train_one(
         if shard:
             reporter.note(f"the frozen base is divided among {processes().count} processes")
             shard_base(adapted.model)
-        trainer = make_trainer(plan, adapted, rows, run, reporter, log)
+        taken = step_of(checkpoint) if checkpoint else 0
+        trainer = make_trainer(plan, adapted, rows, run, reporter, log, taken=taken)
         if checkpoint is not None:
             check_same_engine(checkpoint, deepspeed=trainer.is_deepspeed_enabled)
         started = time.monotonic()
@@ -219,14 +223,26 @@ def make_trainer(
     run: RunFolder,
     reporter: Reporter,
     log: MetricsLog | None,
+    *,
+    taken: int,
 ) -> AdapterTrainer:
-    """The Trainer of a run; only the first process has a log."""
+    """The Trainer of a run; only the first process has a log, and ``taken`` steps lie behind the adapter."""
     settings, form = adapted.config.training, plan.form
+    steps = settings.max_steps
+    if adapted.config.zo.max_forward_passes is not None:
+        steps = length_of_training(adapted.config, len(rows.train.rows)).steps
     chosen_by = "loss" if settings.select_by == "loss" else plan.data.task.main_metric
 
     def evaluation(model: nn.Module) -> Mapping[str, float]:
         batch_size, only_loss = settings.evaluation_batch_size, chosen_by == "loss"
-        return evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss).metrics
+        try:
+            return evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss).metrics
+        except NotFiniteError:
+            if settings.gradient != "zo":
+                raise
+            # The worst there is: a rollback may yet lead out of it.
+            worst = math.inf if chosen_by in LOWER_IS_BETTER else -math.inf
+            return {chosen_by: worst, "loss": math.inf}
 
     callbacks: list[Any] = [
         ReportCallback(reporter, log, plan.data.selection_split),
@@ -235,12 +251,13 @@ def make_trainer(
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(settings.early_stopping))
     trainer = AdapterTrainer(
-        estimator=GRADIENTS.get(settings.gradient)(),
         form=form,
         evaluation=evaluation,
+        scorer=batch_scorer(settings.objective, form, rows.train.rows, plan.data.train),
         model=adapted.model,
         args=training_arguments(
             settings,
+            steps=steps,
             folder=run.checkpoints,
             chosen_by=chosen_by,
             greater_is_better=chosen_by not in LOWER_IS_BETTER,
@@ -250,4 +267,22 @@ def make_trainer(
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)
+    if trainer.is_deepspeed_enabled and settings.gradient == "zo":
+        raise ConfigError(
+            "Zeroth-order training does not run under DeepSpeed, whose work is the backward pass.",
+            hint="Start it with torchrun, or accelerate launch without DeepSpeed.",
+        )
+    decayed = set(trainer.get_decay_parameter_names(adapted.model))
+    trainer.estimator = GRADIENTS.get(settings.gradient)(
+        TrainingRun(
+            config=adapted.config,
+            model=adapted.model,
+            folder=run,
+            reporter=reporter,
+            rows=len(rows.train.rows),
+            taken=taken,
+            undecayed=frozenset(one for name, one in adapted.model.named_parameters() if name not in decayed),
+            optimizer=lambda: trainer.optimizer,
+        )
+    )
     return trainer

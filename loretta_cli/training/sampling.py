@@ -20,6 +20,8 @@ BATCHES_SORTED_TOGETHER = 16
 """A window of so many batches is sorted by length; a larger one pads less and mixes less."""
 WEIGHT = "row_weight"
 """Name of the rows' weights in a batch."""
+NUMBER = "row_number"
+"""Name of the rows' numbers in a batch."""
 
 
 class LengthGroupedSampler(Sampler[int]):
@@ -103,7 +105,7 @@ class SharedBatches(Sampler[list[tuple[int, float]]]):
 
 @dataclass(frozen=True, slots=True)
 class WeightedRows(Dataset[dict[str, Any]]):
-    """Rows that are asked for by index and weight, and carry the weight."""
+    """Rows that are asked for by index and weight, and carry both."""
 
     rows: Sequence[dict[str, Any]]
 
@@ -112,17 +114,27 @@ class WeightedRows(Dataset[dict[str, Any]]):
 
     def __getitem__(self, item: tuple[int, float]) -> dict[str, Any]:
         row, weight = item
-        return {**self.rows[row], WEIGHT: weight}
+        return {**self.rows[row], WEIGHT: weight, NUMBER: row}
 
 
 @dataclass(frozen=True, slots=True)
 class WeightedCollator:
-    """Collates rows of :class:`WeightedRows`; the batch gets their weights ``(rows,)``, fp32."""
+    """Collates rows of :class:`WeightedRows`; the batch gets their weights ``(rows,)``, fp32.
+
+    Args:
+        collate: Of the form.
+        numbered: Whether the batch gets their numbers too, ``(rows,)``.
+    """
 
     collate: Callable[[Sequence[dict[str, Any]]], dict[str, torch.Tensor]]
+    numbered: bool = False
 
     def __call__(self, rows: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         """A batch with weights."""
         weights = torch.tensor([row[WEIGHT] for row in rows], dtype=torch.float32)
-        batch = self.collate([{name: row[name] for name in row if name != WEIGHT} for row in rows])
+        batch = self.collate(
+            [{name: row[name] for name in row if name not in (WEIGHT, NUMBER)} for row in rows]
+        )
+        if self.numbered:
+            batch = {**batch, NUMBER: torch.tensor([row[NUMBER] for row in rows])}
         return {**batch, WEIGHT: weights}

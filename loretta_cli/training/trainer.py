@@ -1,10 +1,10 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
-Overridden: ``training_step`` (gradients come from an estimator), ``compute_loss`` (the weighted mean of a
-form's losses), ``evaluate`` (the one evaluation that ``loretta eval`` uses too), ``get_train_dataloader``
-(rows carry weights, and several processes share the batches of one), ``_get_train_sampler`` (rows of like
-length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` (a completeness
-marker), ``_load_best_model`` (from where the run lies now).
+Overridden: ``training_step`` (gradients come from an estimator), ``evaluate`` (the one evaluation that
+``loretta eval`` uses too), ``get_train_dataloader`` (rows carry weights, and several processes share the
+batches of one), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
+asking the hub), ``_save_checkpoint`` (a completeness marker), ``_load_best_model`` (from where the run lies
+now), ``_load_from_checkpoint`` (both without a second copy of weights that are trained in place).
 
 Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no
 wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and
@@ -13,6 +13,7 @@ wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``,
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,11 +28,14 @@ from transformers import Trainer, TrainerControl, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
 from loretta_cli.artifacts.checkpoints import mark_complete
-from loretta_cli.processes import from_all, processes
+from loretta_cli.processes import Processes, from_all, processes
 from loretta_cli.tasks.forms import TaskForm, length_of
-from loretta_cli.training.gradients import GradientEstimator
+from loretta_cli.training.gradients import BatchLoss, GradientEstimator, Moment
+from loretta_cli.training.gradients.vector import trained_parameters
+from loretta_cli.training.objectives import BatchScorer
 from loretta_cli.training.parallel import average_gradients, make_equal, state_to_save
 from loretta_cli.training.sampling import (
+    NUMBER,
     WEIGHT,
     LengthGroupedSampler,
     SharedBatches,
@@ -44,26 +48,28 @@ class AdapterTrainer(Trainer):
     """Trains an adapter with gradients from an estimator and the losses of a form.
 
     Args:
-        estimator: Where gradients come from.
         form: How the model meets the task; it collates the rows.
         evaluation: From the model to the metrics that choose the checkpoint, ``loss`` among them.
+        scorer: Scores a batch, where a metric of it is what the training improves; None for its loss.
         **options: Passed to ``transformers.Trainer``.
     """
 
     control: TrainerControl
+    estimator: GradientEstimator
+    """Where gradients come from; set before ``train``, as it asks for what the Trainer has."""
 
     def __init__(
         self,
         *,
-        estimator: GradientEstimator,
         form: TaskForm,
         evaluation: Callable[[nn.Module], Mapping[str, float]],
+        scorer: BatchScorer | None = None,
         **options: Any,
     ) -> None:
         super().__init__(data_collator=form.collate, **options)
-        self.estimator = estimator
         self.form = form
         self.evaluation = evaluation
+        self.scorer = scorer
         # The loss is a mean over the batch, whatever the model's own loss would have counted.
         self.model_accepts_loss_kwargs = False
         self.mine = processes()
@@ -82,39 +88,33 @@ class AdapterTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Have the estimator add the gradient of one batch to ``.grad``; returns the loss."""
-        model.train()
         batch = self._prepare_inputs(inputs)
-
-        def loss() -> torch.Tensor:
-            with self.compute_loss_context_manager():
-                value: torch.Tensor = self.compute_loss(model, batch)
-            return value
-
-        value = self.estimator.accumulate(
+        score = None
+        if self.scorer is not None:
+            score = functools.partial(self.scorer, model, batch[NUMBER].tolist())
+        loss = BatchLoss(
             model,
+            self.form,
+            inputs={name: value for name, value in batch.items() if name not in (WEIGHT, NUMBER)},
+            weights=batch[WEIGHT],
+            precision=self.compute_loss_context_manager,
+            score=score,
+        )
+        moment = Moment(
+            step=self.state.global_step,
+            epoch=int(self.state.epoch or 0) + 1,
+            learning_rate=float(self.optimizer.param_groups[0]["lr"]),
+            is_last=self.accelerator.sync_gradients,
+        )
+        value = self.estimator.accumulate(
             loss,
             scale=1.0 / self.current_gradient_accumulation_steps,
             backward=self.accelerator.backward,
+            moment=moment,
         )
-        if self.averages_gradients and self.accelerator.sync_gradients:
+        if self.averages_gradients and self.estimator.averages and moment.is_last:
             average_gradients(model.parameters())
         return value
-
-    def compute_loss(
-        self,
-        model: nn.Module,
-        inputs: Mapping[str, torch.Tensor],
-        return_outputs: bool = False,
-        num_items_in_batch: Any = None,
-    ) -> Any:
-        """The weighted mean of the rows' losses; rows weigh what they weigh in an evaluation.
-
-        So a written row counts by its tokens, within its batch; batches whose gradients are accumulated count
-        the same. Of several processes, the mean of what they return is the weighted mean of the batch.
-        """
-        losses = self.form.losses(model, {name: inputs[name] for name in inputs if name != WEIGHT})
-        loss = inputs[WEIGHT] @ losses
-        return (loss, {}) if return_outputs else loss
 
     @property
     def model_in_use(self) -> nn.Module:
@@ -134,10 +134,11 @@ class AdapterTrainer(Trainer):
         """Batches of ``training.batch_size`` rows, or this process's share of them, with their weights."""
         weights = [row.get("weight", 1.0) for row in self.train_dataset]
         batch_size = self.args.train_batch_size * self.mine.count
+        sharing = self.mine if self.estimator.shares_rows else Processes()
         return DataLoader(
             WeightedRows(self.train_dataset),
-            batch_sampler=SharedBatches(self._get_train_sampler(), batch_size, self.mine, weights),
-            collate_fn=WeightedCollator(self.data_collator),
+            batch_sampler=SharedBatches(self._get_train_sampler(), batch_size, sharing, weights),
+            collate_fn=WeightedCollator(self.data_collator, numbered=self.scorer is not None),
             pin_memory=self.args.dataloader_pin_memory,
         )
 
@@ -187,15 +188,28 @@ class AdapterTrainer(Trainer):
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         super()._save_checkpoint(model, trial)
+        self.estimator.saved(self.state.global_step)
         self.accelerator.wait_for_everyone()
         if self.args.should_save:
             mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        if not self._taken_in_place(Path(resume_from_checkpoint)):
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _taken_in_place(self, checkpoint: Path) -> bool:
+        """Take a checkpoint into weights that have no room for a second copy, if they are such."""
+        if not getattr(self.model.active_peft_config, "in_place", False):
+            return False
+        trained_parameters(self.model, any_dtype=True).take(checkpoint)
+        return True
 
     def _load_best_model(self) -> None:
         # The path that the state keeps is no longer right once a run has been moved.
         best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
         self.state.best_model_checkpoint = str(best)
-        super()._load_best_model()
+        if not self._taken_in_place(best):
+            super()._load_best_model()
 
     def take_up_ended(self, checkpoint: Path) -> bool:
         """Take up a training that had reached its end at a checkpoint: its state and its best adapter.

@@ -2,6 +2,9 @@
 
 The cores are direct parameters named ``core0``, ``core1``, ... (not a ``ParameterList``): PEFT finds the
 name of an adapter in a state-dict key only in its last or last but one place.
+
+Where every core has one more axis in front, ``(trains, r, k, r')``, as ``torch.func.functional_call`` may put
+them there for the time of a call, each train is applied to its own part of the inputs.
 """
 
 from __future__ import annotations
@@ -15,6 +18,7 @@ from loretta_cli.tt.contraction import (
     contract_dense,
     contract_left,
     contract_right,
+    rows_of_each,
     stored_by_columns,
     two_factors_are_cheaper,
 )
@@ -66,15 +70,21 @@ class TensorTrain(nn.Module):
 
     def apply_to(self, inputs: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
         """``inputs @ W (+ bias)``: ``(..., in)`` -> ``(..., out)``, by the cheaper of two ways."""
-        rows = inputs.reshape(-1, self.shape.in_features)
         pair = self.factors()
-        if pair is not None and two_factors_are_cheaper(
-            pair[0].shape[1], self.shape.in_features, self.shape.out_features
-        ):
-            rows, matrix = rows.mm(stored_by_columns(pair[0])), pair[1]
+        takes_two = pair is not None and two_factors_are_cheaper(
+            pair[0].shape[-1], self.shape.in_features, self.shape.out_features
+        )
+        matrix = self.dense() if pair is None else pair[1] if takes_two else pair[0] @ pair[1]
+        is_one = matrix.dim() == 2
+        rows = inputs.reshape(-1, self.shape.in_features) if is_one else rows_of_each(inputs, len(matrix))
+        if pair is not None and takes_two:
+            rows = rows @ stored_by_columns(pair[0])
+        if bias is None:
+            outputs = rows @ matrix
+        elif is_one:
+            outputs = torch.addmm(bias, rows, matrix)
         else:
-            matrix = self.dense() if pair is None else pair[0].mm(pair[1])
-        outputs = rows.mm(matrix) if bias is None else torch.addmm(bias, rows, matrix)
+            outputs = torch.baddbmm(bias[:, None], rows, matrix)
         return outputs.reshape(*inputs.shape[:-1], self.shape.out_features)
 
     def extra_repr(self) -> str:

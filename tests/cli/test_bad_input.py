@@ -61,10 +61,11 @@ MISTAKES = {
         ("full does not have the setting adapter.bottleneck",),
     ),
     "preset: unknown": Bad(("--preset", "papr"), ("adapter.preset", "Did you mean 'paper'?")),
-    "gradient: zo": Bad(
-        ("--gradient", "zo"), ("zeroth-order training is not part of this version", "backprop")
+    "gradient: unknown": Bad(("--gradient", "back"), ("training.gradient", "expected backprop or zo")),
+    "gradient: misspelt": Bad(("--gradient", "zoo"), ("training.gradient", "Did you mean 'zo'?")),
+    "gradient: momentum of another optimizer": Bad(
+        ("--set", "training.momentum=0.9"), ("training.momentum", "the optimizer adamw does not read it")
     ),
-    "gradient: unknown": Bad(("--gradient", "back"), ("training.gradient", "expected backprop")),
     "quantization": Bad(("--set", "model.quantization=nf5"), ("model.quantization", "Did you mean 'nf4'?")),
     "recipe: unknown": Bad(("quikstart",), ("Unknown recipe 'quikstart'", "Did you mean 'quickstart'?")),
     "recipe: missing file": Bad(("./mine.yaml",), ("no recipe file",)),
@@ -91,7 +92,7 @@ MISTAKES = {
     "set: infinite": Bad(("--set", "training.learning_rate=.inf"), ("training.learning_rate", "above 0")),
     "set: negative": Bad(("--set", "training.learning_rate=-1"), ("training.learning_rate",)),
     "set: zero rows": Bad(("--set", "data.train_rows=0"), ("data.train_rows",)),
-    "set: zo section": Bad(("--set", "zo.queries=4"), ("zeroth-order training is not part",)),
+    "set: zo section": Bad(("--set", "zo.queries=4"), ("zo.queries is 4", "training.gradient=zo")),
     "seed: negative": Bad(("--seed", "-1"), ("training.seed",)),
     "seed: a word": Bad(("--seed", "lucky"), ("--seed", "integer")),
     "flag: unknown": Bad(("--batchsize", "4"), ("--batchsize",)),

@@ -41,6 +41,7 @@ REPORT_KEYS = {
     "steps",
     "seconds",
     "peak_memory_bytes",
+    "zeroth_order",
     "schema_version",
 }
 

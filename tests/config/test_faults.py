@@ -33,6 +33,8 @@ def faults_of(nested: dict, given: dict[str, Given]) -> list[Fault]:
         ("training.lr", "training.learning_rate"),
         ("adapter.r", "adapter.bottleneck"),
         ("training.per_device_train_batch_size", "training.batch_size"),
+        ("zo.eps", "zo.epsilon"),
+        ("training.queries", "zo.queries"),
     ],
 )
 def test_an_unknown_key_names_the_one_that_was_meant(key, meant):
@@ -48,7 +50,7 @@ def test_a_name_in_two_sections_is_offered_twice():
 def test_a_key_like_no_other_gets_the_list_of_its_section():
     assert unknown_key("output.wibble", "flag").advice == "Known keys of output: dir."
     assert unknown_key("wibble.x", "flag").advice == (
-        "Known sections: adapter, data, model, output, task, training."
+        "Known sections: adapter, data, model, output, task, training, zo."
     )
 
 
@@ -64,14 +66,10 @@ def test_an_item_of_a_list_is_told_to_be_given_with_the_others():
     assert unknown_key("training.seed.first", "--set").advice == ""
 
 
-def test_zeroth_order_settings_are_named_as_missing_from_this_version():
-    assert "zeroth-order training is not part of this version" in unknown_key("zo.queries", "flag").sentence
-
-
 def test_keys_below_stop_at_groups():
     assert keys_below("data")[:1] == ["columns"]
     assert "text" not in keys_below("data")
-    assert keys_below("") == ["model", "adapter", "task", "data", "training", "output"]
+    assert keys_below("") == ["model", "adapter", "task", "data", "training", "zo", "output"]
 
 
 def test_a_wrong_value_says_what_was_found_where_and_what_was_expected():

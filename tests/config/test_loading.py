@@ -175,25 +175,6 @@ def test_the_words_of_pydantic_do_not_leak(word):
 
 
 @pytest.mark.parametrize(
-    ("override", "sentence"),
-    [
-        ("training.gradient=zo", "zeroth-order training is not part of this version"),
-    ],
-)
-def test_what_this_version_lacks_is_said_in_exactly_one_sentence(override, sentence):
-    error = error_of(overrides=(override,))
-    assert error.message == sentence
-    assert error.hint
-    among_others = error_of(overrides=(override, "training.seed=-1"))
-    key = override.partition("=")[0]
-    assert f"  - {key} (--set): {sentence}." in among_others.message
-
-
-def test_the_hint_for_zeroth_order_says_backprop():
-    assert "backprop" in error_of(flags={"training.gradient": "zo"}).hint
-
-
-@pytest.mark.parametrize(
     ("override", "words"),
     [
         ("training.seed", "lacks '='"),

@@ -56,6 +56,7 @@ def test_the_defaults_leave_the_adapter_to_the_preset():
 def test_the_defaults_of_training_are_the_documented_ones():
     assert Config().training.model_dump() == {
         "gradient": "backprop",
+        "objective": "loss",
         "epochs": None,
         "max_steps": None,
         "learning_rate": None,
@@ -67,8 +68,9 @@ def test_the_defaults_of_training_are_the_documented_ones():
         "gradient_accumulation": 1,
         "gradient_checkpointing": False,
         "shard_base": False,
-        "optimizer": "adamw",
-        "max_grad_norm": 1.0,
+        "optimizer": None,
+        "momentum": None,
+        "max_grad_norm": None,
         "seed": 0,
         "evaluate_every": None,
         "select_by": "metric",
@@ -86,7 +88,9 @@ def test_every_setting_describes_itself_in_one_line(key):
 
 
 def test_sections_are_named_from_the_top_down():
-    assert section_keys() == ("model", "adapter", "task", "data", "data.columns", "training", "output")
+    assert section_keys() == (
+        *("model", "adapter", "task", "data", "data.columns", "training", "zo", "output"),
+    )
 
 
 def test_a_config_cannot_be_changed():
@@ -111,7 +115,9 @@ def test_unknown_keys_are_refused_at_every_depth():
         ("training.warmup", 100, 100.0),
         ("training.max_grad_norm", 0, 0.0),
         ("training.seed", 2**32 - 1, 4294967295),
-        ("training.gradient", "backprop", "backprop"),
+        ("training.gradient", "zo", "zo"),
+        ("zo.epsilon", "1e-3", 0.001),
+        ("zo.rollback", "3", 3.0),
         ("adapter.tt_rank", 5, 5),
         ("adapter.tt_rank", [5, 8], [5, 8]),
         ("adapter.target_modules", "query|value", "query|value"),
@@ -174,8 +180,14 @@ def test_a_right_value_is_kept_in_the_kind_of_its_setting(key, value, kept):
         ("data.validation_fraction", 0),
         ("data.validation_fraction", 1),
         ("data.max_length", 7),
-        ("training.gradient", "zo"),
         ("training.gradient", "forward"),
+        ("training.momentum", 1),
+        ("training.momentum", 0),
+        ("zo.rollback", 1),
+        ("zo.epsilon", 0),
+        ("zo.queries", 0),
+        ("zo.second_moment", 1),
+        ("zo.estimator", "two-sided"),
         ("training.epochs", 0),
         ("training.max_steps", "1.5e0"),
         ("training.learning_rate", float("nan")),

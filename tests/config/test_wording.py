@@ -50,7 +50,8 @@ def test_a_list_that_holds_itself_can_be_shown():
             "a whole number of 0 or more or a list of whole numbers of 0 or more",
         ),
         ("training.batch_size", "a whole number above 0"),
-        ("training.gradient", "backprop"),
+        ("training.gradient", "backprop or zo"),
+        ("zo.rollback", "a number above 1"),
         ("data.validation_fraction", "a number above 0 and below 1"),
         ("data.labels", "a list of two or more different texts"),
     ],
@@ -74,6 +75,7 @@ BOOLEANS = {
     "task.shared_head",
     "training.gradient_checkpointing",
     "training.shard_base",
+    "zo.normalize",
 }
 
 

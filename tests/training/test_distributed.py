@@ -39,7 +39,8 @@ class Launch:
     ranks: list[dict[str, Any]]
 
 
-def _launch(folder: Path, *commands: list[str]) -> Launch:
+def launch(folder: Path, *commands: list[str]) -> Launch:
+    """Have two processes run some commands, one after another."""
     folder.mkdir()
     (folder / "plan.json").write_text(json.dumps(commands), encoding="utf-8")
     done = subprocess.run(
@@ -51,7 +52,7 @@ def _launch(folder: Path, *commands: list[str]) -> Launch:
         text=True,
         check=False,
         env=child_environment(),
-        timeout=300,
+        timeout=600,
     )
     files = [folder / f"rank{rank}.json" for rank in range(2)]
     assert all(file.is_file() for file in files), done.stderr
@@ -116,17 +117,17 @@ def first(place: Path) -> Launch:
         _short(place, place / "whole"),
         ["die@7", *_short(place, place / "cut")],
     ]
-    launch = _launch(place / "first", *commands)
-    for rank in launch.ranks:
-        assert [code for code, _, _ in rank["outcomes"]] == [0, 0, 0, 0], launch.stderr
-    return launch
+    done = launch(place / "first", *commands)
+    for rank in done.ranks:
+        assert [code for code, _, _ in rank["outcomes"]] == [0, 0, 0, 0], done.stderr
+    return done
 
 
 @pytest.fixture(scope="module")
 def second(place: Path, first: Launch) -> Launch:
     """``cut`` resumed, and a run in which the second process alone fails."""
     resume = ["train", "--output", str(place / "cut"), "--resume", "--json"]
-    return _launch(place / "second", resume, ["fail@2", *_short(place, place / "failed")])
+    return launch(place / "second", resume, ["fail@2", *_short(place, place / "failed")])
 
 
 def _assert_same_numbers(run: Path, other: Path, *, records: int = STEPS + STEPS // 10) -> None:

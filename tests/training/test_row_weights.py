@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from loretta_cli.artifacts.run_folder import create_run
 from loretta_cli.config import load_config
 from loretta_cli.planning.plan import load_base, make_plan, put_adapter
 from loretta_cli.report import SilentReporter
+from loretta_cli.training.gradients import BatchLoss
 from loretta_cli.training.run import encode_rows, make_trainer
+from loretta_cli.training.sampling import WEIGHT
 from tests.tiny_folders import save_tiny_decoder
 
 
@@ -38,10 +41,12 @@ def test_the_loss_of_written_rows_is_that_of_an_evaluation(row: dict[str, str], 
     adapted = put_adapter(plan, load_base(plan))
     rows = encode_rows(plan, SilentReporter())
     run = create_run(tmp_path / "run", adapted.config, overwrite=False)
-    trainer = make_trainer(plan, adapted, rows, run, SilentReporter(), None)
+    trainer = make_trainer(plan, adapted, rows, run, SilentReporter(), None, taken=0)
     (batch,) = trainer.get_train_dataloader()
     with torch.no_grad():
-        loss = float(trainer.compute_loss(adapted.model.eval(), batch))
-        plain = plan.form.losses(adapted.model, batch).mean()
+        weights = batch.pop(WEIGHT)
+        model = adapted.model.eval()
+        loss = float(BatchLoss(model, plan.form, batch, weights, contextlib.nullcontext)())
+        plain = plan.form.losses(model, batch).mean()
     assert loss == pytest.approx(trainer.evaluation(adapted.model)["loss"], abs=1e-5)
     assert abs(float(plain) - loss) > 1e-3, "the mean of the rows is another number"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from transformers import EarlyStoppingCallback
@@ -14,7 +16,7 @@ from transformers import EarlyStoppingCallback
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.config import TrainingSettings, load_config
-from loretta_cli.errors import TrainingError
+from loretta_cli.errors import ConfigError, TrainingError
 from loretta_cli.methods import DEFAULTS, METHODS, training_defaults
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
 from loretta_cli.report import SilentReporter
@@ -75,7 +77,7 @@ def ready(place: Path, tmp_path: Path, *settings: str, method: str = "rep") -> R
     rows = encode_rows(plan, SilentReporter())
     run = create_run(tmp_path / "run", adapted.config, overwrite=False)
     log = MetricsLog(run.metrics_file)
-    return Ready(plan, adapted, make_trainer(plan, adapted, rows, run, SilentReporter(), log))
+    return Ready(plan, adapted, make_trainer(plan, adapted, rows, run, SilentReporter(), log, taken=0))
 
 
 def run_of(place: Path, folder: Path, *settings: str) -> RunFolder:
@@ -222,19 +224,26 @@ OTHER_VALUES: dict[str, Any] = {
     "gradient_accumulation": 4,
     "gradient_checkpointing": True,
     "optimizer": "sgd",
+    "momentum": 0.75,
     "max_grad_norm": 0.125,
     "seed": 11,
     "evaluate_every": 13,
     "log_every": 17,
 }
-NOT_ARGUMENTS = {"gradient", "early_stopping", "evaluation_batch_size", "select_by", "shard_base"}
+NOT_ARGUMENTS = {
+    *("gradient", "objective", "early_stopping", "evaluation_batch_size", "select_by", "shard_base"),
+}
 """Settings that become an estimator, a callback, our own evaluation, and the shape of the model."""
 
 
 def _arguments(tmp_path: Path, **settings: Any) -> Any:
     filled = {"learning_rate": 0.01, "epochs": 1, **settings}
     return training_arguments(
-        TrainingSettings(**filled), folder=tmp_path, chosen_by="accuracy", greater_is_better=True
+        TrainingSettings(**filled),
+        steps=filled.get("max_steps"),
+        folder=tmp_path,
+        chosen_by="accuracy",
+        greater_is_better=True,
     )
 
 
@@ -248,7 +257,9 @@ def test_each_setting_changes_trainers_arguments(name: str, tmp_path: Path) -> N
 
     changed = {key for key in after if after[key] != before[key]}
     assert changed
-    assert any(OTHER_VALUES[name] == after[key] for key in changed)
+    assert any(
+        OTHER_VALUES[name] == after[key] or str(OTHER_VALUES[name]) in str(after[key]) for key in changed
+    )
 
 
 def test_max_steps_wins_over_epochs(place: Path, tmp_path: Path) -> None:
@@ -271,6 +282,7 @@ def test_the_optimizer_is_the_one_that_was_asked_for(place: Path, tmp_path: Path
         "adamw_fused": torch.optim.AdamW,
         "adafactor": Adafactor,
         "sgd": torch.optim.SGD,
+        "rmsprop": torch.optim.RMSprop,
     }
     assert set(expected) == set(OPTIMIZERS)
     for name, kind in expected.items():
@@ -278,6 +290,13 @@ def test_the_optimizer_is_the_one_that_was_asked_for(place: Path, tmp_path: Path
         optimizer = trainer.create_optimizer()
         assert type(optimizer) is kind
         assert bool(optimizer.defaults.get("fused")) == (name == "adamw_fused")
+
+
+def test_momentum_goes_to_sgd(place: Path, tmp_path: Path) -> None:
+    for name, settings in (("with", ("training.momentum=0.75",)), ("without", ())):
+        trainer = ready(place, tmp_path / name, "training.optimizer=sgd", *settings).trainer
+
+        assert trainer.create_optimizer().defaults["momentum"] == (0.75 if settings else 0)
 
 
 @pytest.mark.parametrize(
@@ -343,6 +362,41 @@ def test_the_gradient_setting_chooses_the_estimator(place: Path, tmp_path: Path)
     trainer = ready(place, tmp_path, "training.gradient=backprop").trainer
 
     assert type(trainer.estimator) is GRADIENTS.get("backprop")
+
+
+def test_zeroth_order_gradients_are_refused_under_deepspeed(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = AdapterTrainer.create_accelerator_and_postprocess
+
+    def with_deepspeed(trainer: AdapterTrainer) -> None:
+        make(trainer)
+        trainer.is_deepspeed_enabled = True
+
+    monkeypatch.setattr(AdapterTrainer, "create_accelerator_and_postprocess", with_deepspeed)
+
+    with pytest.raises(ConfigError, match="does not run under DeepSpeed") as caught:
+        ready(place, tmp_path, "training.gradient=zo")
+
+    assert "without DeepSpeed" in caught.value.hint
+
+
+def test_zeroth_order_steps_leave_the_global_generators_alone(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step, seen = AdapterTrainer.training_step, []
+
+    def watched(trainer: AdapterTrainer, *arguments: Any, **options: Any) -> Any:
+        before = torch.get_rng_state(), repr(numpy.random.get_state()), random.getstate()
+        found = step(trainer, *arguments, **options)
+        after = torch.get_rng_state(), repr(numpy.random.get_state()), random.getstate()
+        seen.append(torch.equal(before[0], after[0]) and before[1:] == after[1:])
+        return found
+
+    monkeypatch.setattr(AdapterTrainer, "training_step", watched)
+    ready(place, tmp_path, "training.gradient=zo", "training.max_steps=12").trainer.train()
+
+    assert seen == [True] * 12
 
 
 def test_the_seed_sets_the_start_and_the_order(place: Path, tmp_path: Path) -> None:

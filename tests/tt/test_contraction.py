@@ -11,6 +11,7 @@ from loretta_cli.tt.contraction import (
     contract_dense,
     contract_left,
     contract_right,
+    rows_of_each,
     stored_by_columns,
     two_factors_are_cheaper,
 )
@@ -90,3 +91,31 @@ def test_storing_by_columns_changes_the_layout_and_nothing_else() -> None:
     weights = torch.randn(48, 5)
     (gradient,) = torch.autograd.grad((weights * stored).sum(), matrix)
     assert torch.equal(gradient, weights)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_several_trains_give_the_matrices_of_each(shape: ModeShape) -> None:
+    trains = [[core + number for core in double_cores(shape)] for number in range(3)]
+    together = [torch.stack(cores) for cores in zip(*trains, strict=True)]
+    cut = shape.boundary or len(shape.modes)
+    for contract, part in ((contract_left, slice(cut)), (contract_right, slice(-cut, None))):
+        found = contract(together[part])
+        for number, cores in enumerate(trains):
+            assert torch.allclose(found[number], contract(cores[part]))
+    dense = contract_dense(together, shape.in_features, shape.out_features)
+    assert dense.shape == (3, shape.in_features, shape.out_features)
+    for number, cores in enumerate(trains):
+        assert torch.allclose(dense[number], by_tensorly(cores, shape))
+
+
+def test_the_rows_of_the_first_train_come_first() -> None:
+    inputs = torch.arange(24.0).reshape(4, 3, 2)
+    found = rows_of_each(inputs, 2)
+    assert found.shape == (2, 6, 2)
+    assert torch.equal(found[1], inputs[2:].reshape(6, 2))
+
+
+@pytest.mark.parametrize("shape", [(2,), (1, 3, 2), (5, 2)])
+def test_inputs_that_cannot_be_shared_out_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="as many rows for each of 3"):
+        rows_of_each(torch.zeros(shape), 3)

@@ -107,3 +107,22 @@ def test_the_dense_layer_is_the_same_map_and_shares_no_memory(way: str, bias: bo
 
 def test_a_train_prints_its_modes_and_ranks() -> None:
     assert "modes=8·6 | 8·8, ranks=[1, 5, 5, 5, 1]" in repr(TensorTrain(choose_mode_shape(48, 64), 5))
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("leading", [(4,), (2, 3)])
+def test_each_of_several_trains_is_applied_to_its_own_inputs(
+    way: str, bias: bool, leading: tuple[int, ...]
+) -> None:
+    layer = linear(way, bias=bias)
+    parts = [{name: value + number for name, value in layer.named_parameters()} for number in range(2)]
+    inputs = torch.randn(*leading, layer.shape.in_features, dtype=torch.float64)
+    together = {name: torch.stack([part[name] for part in parts]) for name in parts[0]}
+    with torch.no_grad():
+        found = torch.func.functional_call(layer, together, (inputs,))
+        alone = [
+            torch.func.functional_call(layer, part, (own,))
+            for part, own in zip(parts, inputs.chunk(2), strict=True)
+        ]
+    assert torch.allclose(found, torch.cat(alone))

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from loretta_cli.registry import Registry
-from loretta_cli.training.gradients.base import GradientEstimator
+from collections.abc import Callable
 
-GRADIENTS: Registry[type[GradientEstimator]] = Registry(
-    "gradient", {"backprop": "loretta_cli.training.gradients.backprop:Backprop"}
+from loretta_cli.registry import Registry
+from loretta_cli.training.gradients.base import BatchLoss, GradientEstimator, Moment, TrainingRun
+
+GRADIENTS: Registry[Callable[[TrainingRun], GradientEstimator]] = Registry(
+    "gradient",
+    {
+        "backprop": "loretta_cli.training.gradients.backprop:Backprop",
+        "zo": "loretta_cli.training.gradients.starting:start_zeroth_order",
+    },
 )
 
-__all__ = ["GRADIENTS", "GradientEstimator"]
+__all__ = ["GRADIENTS", "BatchLoss", "GradientEstimator", "Moment", "TrainingRun"]

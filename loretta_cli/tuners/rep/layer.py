@@ -18,7 +18,7 @@ from torch import nn
 
 from loretta_cli.errors import ConfigError
 from loretta_cli.tuners.rep.config import LorettaRepConfig
-from loretta_cli.tuners.rep.folding import FactorTrain, fold
+from loretta_cli.tuners.rep.folding import FactorTrain, apply_factors, fold
 
 NOISE_REDUCTION = "noise-reduction"
 START_LAYERS = ("loretta_rep_start_A", "loretta_rep_start_B")
@@ -195,11 +195,11 @@ class RepLayer(nn.Module, BaseTunerLayer):
     def _update(self, x: torch.Tensor, name: str) -> torch.Tensor:
         left, right = self._current_factors(name)
         inputs = self._cast_input_dtype(self.loretta_rep_dropout[name](x), left.dtype)
-        update: torch.Tensor = inputs @ left @ right
+        update = apply_factors(inputs, left, right)
         if name in self.loretta_rep_start_A:
             # The same two products, so that at the first step the difference is exactly zero.
             left, right = self._start_factors(name)
-            update = update - inputs @ left @ right
+            update = update - apply_factors(inputs, left, right)
         return update
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from peft import PeftConfig
 from peft.utils.constants import DUMMY_TARGET_MODULES
@@ -21,10 +21,13 @@ class SelectedConfig(PeftConfig):
     Args:
         parameters: ``all``, every bias (``biases``), or ``none`` but those of the modules below.
         modules: Full names of modules that train whole, such as a classification head.
+        in_place: Train the base model's own numbers instead of a copy of them, for training that must not
+            hold a second copy. It says how a model in memory is trained, and is not saved.
     """
 
     parameters: Parameters = "all"
     modules: list[str] = field(default_factory=list)
+    in_place: bool = False
 
     def __post_init__(self) -> None:
         super().__post_init__()  # type: ignore[no-untyped-call]  # PEFT leaves it without annotations
@@ -33,6 +36,12 @@ class SelectedConfig(PeftConfig):
             raise ConfigError(
                 f"parameters is {self.parameters!r}; expected one of {', '.join(get_args(Parameters))}."
             )
+
+    def to_dict(self) -> dict[str, Any]:
+        """What is saved of the config."""
+        saved: dict[str, Any] = super().to_dict()
+        del saved["in_place"]
+        return saved
 
     @property
     def target_modules(self) -> str:

@@ -15,9 +15,10 @@ from loretta_cli.models.inspection import head_modules
 from loretta_cli.models.quantization import quantized_layers
 from loretta_cli.tuners.offload import check_in_memory
 from loretta_cli.tuners.proposals import config_of
-from loretta_cli.tuners.refusals import UnsupportedFeatures
+from loretta_cli.tuners.refusals import UnsupportedFeatureError, UnsupportedFeatures
 from loretta_cli.tuners.selected.config import SelectedConfig
 from loretta_cli.tuners.selected.parameter import (
+    IN_PLACE_REFUSAL,
     SelectedParameter,
     TiedParameter,
     own_parameters,
@@ -47,8 +48,11 @@ class SelectedModel(UnsupportedFeatures, BaseTuner):
 
         Raises:
             TargetModulesError: If nothing is selected, or a selected parameter is quantised.
+            UnsupportedFeatureError: If there is another adapter, and one of them trains in place.
         """
         config = cast("SelectedConfig", self.peft_config[adapter_name])
+        if len(self.peft_config) > 1 and any(one.in_place for one in self.peft_config.values()):
+            raise UnsupportedFeatureError(IN_PLACE_REFUSAL)
         if config.task_type == TaskType.SEQ_CLS and family_of(config_of(model).get("model_type")) is None:
             config.modules += [name for name in head_modules(model) if not config.is_whole(name)]
         selected = list(_selected(model, config))
@@ -67,8 +71,16 @@ class SelectedModel(UnsupportedFeatures, BaseTuner):
                 parametrize.register_parametrization(module, tensor_name, known, unsafe=True)
             if isinstance(known, SelectedParameter):
                 first[id(value)] = known
-                known.update_layer(adapter_name, inference_mode=config.inference_mode)
-            value.requires_grad_(False)
+                known.update_layer(
+                    adapter_name, inference_mode=config.inference_mode, in_place=config.in_place
+                )
+            if not config.in_place:
+                value.requires_grad_(False)
+
+    def _cast_adapter_dtype(self, adapter_name: str, autocast_adapter_dtype: bool = True) -> None:
+        config = cast("SelectedConfig", self.peft_config[adapter_name])
+        # What trains in place is the base's own and keeps its dtype.
+        super()._cast_adapter_dtype(adapter_name, autocast_adapter_dtype and not config.in_place)
 
     def _unload_and_optionally_merge(  # type: ignore[override]  # PEFT's annotation says None; it returns a model
         self,

@@ -15,6 +15,11 @@ from torch.nn.utils import parametrize
 
 from loretta_cli.tuners.refusals import UnsupportedFeatureError
 
+IN_PLACE_REFUSAL = (
+    "The base model's own parameters are trained in place: there is no base left to go back to, nor one for "
+    "another adapter. Load the saved adapter onto a new base model."
+)
+
 
 class SelectedParameter(nn.Module, BaseTunerLayer):
     """The parametrisation of one parameter.
@@ -43,9 +48,21 @@ class SelectedParameter(nn.Module, BaseTunerLayer):
         parametrizations: Any = owner.parametrizations
         return cast("nn.Parameter", parametrizations[name].original)
 
-    def update_layer(self, adapter_name: str, *, inference_mode: bool) -> None:
-        """Add a copy for an adapter, or replace the one of this name."""
-        copy = nn.Parameter(self.original.detach().clone())
+    @property
+    def is_in_place(self) -> bool:
+        """Whether the base's own parameter trains."""
+        return any(copy is self.original for copy in self.loretta_selected_copies.values())
+
+    def update_layer(self, adapter_name: str, *, inference_mode: bool, in_place: bool = False) -> None:
+        """Add a copy for an adapter, or replace the one of this name.
+
+        Args:
+            adapter_name: Of the adapter.
+            inference_mode: Whether it does not train.
+            in_place: The base's own parameter serves as the copy.
+        """
+        # The very same object: two that share their memory would part when the model moves to a device.
+        copy = self.original if in_place else nn.Parameter(self.original.detach().clone())
         self.loretta_selected_copies[adapter_name] = copy
         self.set_adapter(self.active_adapters, inference_mode=inference_mode)
 
@@ -53,9 +70,11 @@ class SelectedParameter(nn.Module, BaseTunerLayer):
         """The active adapter's copy in the base's dtype, or the parameter itself.
 
         Raises:
-            UnsupportedFeatureError: If several adapters are active.
+            UnsupportedFeatureError: If several adapters are active, or none of one that trains in place.
         """
         if self.disable_adapters:
+            if self.is_in_place:
+                raise UnsupportedFeatureError(IN_PLACE_REFUSAL)
             if self.merged:
                 self.unmerge()
             return self.original

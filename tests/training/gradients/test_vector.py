@@ -1,0 +1,83 @@
+"""Parameters as views of one vector."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from loretta_cli.errors import TrainingError
+from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
+from tests.tuners.adapters import adapted
+
+
+@pytest.fixture
+def parameters() -> dict[str, nn.Parameter]:
+    return {"b": nn.Parameter(torch.arange(6.0).view(2, 3)), "a": nn.Parameter(torch.tensor([7.0, 8.0]))}
+
+
+def test_numbers_stand_in_the_order_of_the_names(parameters: dict[str, nn.Parameter]) -> None:
+    vector = ParameterVector(parameters)
+
+    assert vector.sizes == {"a": 2, "b": 6}
+    assert vector.read().tolist() == [7, 8, 0, 1, 2, 3, 4, 5]
+
+
+def test_what_was_read_is_a_copy(parameters: dict[str, nn.Parameter]) -> None:
+    vector = ParameterVector(parameters)
+
+    vector.read().zero_()
+
+    assert parameters["a"].tolist() == [7, 8]
+
+
+def test_parameters_become_views_with_their_shapes(parameters: dict[str, nn.Parameter]) -> None:
+    vector, numbers = ParameterVector(parameters), torch.arange(8.0)
+    vector.become(numbers)
+
+    assert parameters["b"].tolist() == [[2, 3, 4], [5, 6, 7]]
+    numbers[0] = -1
+    assert parameters["a"].tolist() == [-1, 1]
+
+
+def test_gradients_become_views_with_their_shapes(parameters: dict[str, nn.Parameter]) -> None:
+    ParameterVector(parameters).set_gradient(torch.arange(8.0))
+
+    assert parameters["b"].grad is not None
+    assert parameters["b"].grad.tolist() == [[2, 3, 4], [5, 6, 7]]
+
+
+def test_several_vectors_are_split_at_once(parameters: dict[str, nn.Parameter]) -> None:
+    parts = ParameterVector(parameters).split(torch.arange(16.0).view(2, 8))
+
+    assert [part.shape for part in parts] == [(2, 2), (2, 2, 3)]
+    assert parts[1][1].tolist() == [[10, 11, 12], [13, 14, 15]]
+
+
+def test_a_saved_adapter_comes_back_bit_for_bit(tmp_path: Path) -> None:
+    model = adapted("bert", "rep", "standard")
+    vector = trained_parameters(model)
+    theta = torch.randn(vector.read().numel(), generator=torch.Generator().manual_seed(0))
+    vector.become(theta)
+    model.save_pretrained(str(tmp_path))
+    vector.become(torch.zeros_like(theta))
+
+    assert torch.equal(vector.load(tmp_path), theta)
+
+
+def test_all_that_trains_is_in_the_vector() -> None:
+    model = adapted("bert", "adp", "standard")
+
+    sizes = trained_parameters(model).sizes
+
+    assert sum(sizes.values()) == sum(one.numel() for one in model.parameters() if one.requires_grad)
+
+
+def test_parameters_in_half_precision_are_refused() -> None:
+    model = adapted("bert", "rep", "standard")
+    next(one for one in model.parameters() if one.requires_grad).data = torch.zeros(1, dtype=torch.bfloat16)
+
+    with pytest.raises(TrainingError, match="needs parameters in fp32"):
+        trained_parameters(model)
