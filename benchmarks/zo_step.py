@@ -43,9 +43,10 @@ from loretta_cli.tasks.forms.head import HeadForm
 from loretta_cli.tasks.forms.prompt import PromptForm
 from loretta_cli.training.gradients.base import BatchLoss, Moment
 from loretta_cli.training.gradients.batched import Batched, tokens_of
+from loretta_cli.training.gradients.losses_at import LossesAt, Sequential
 from loretta_cli.training.gradients.trajectory import Trajectory
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
-from loretta_cli.training.gradients.zeroth_order import Beginning, LossesAt, Sequential, ZerothOrder
+from loretta_cli.training.gradients.zeroth_order import Beginning, ZerothOrder
 from loretta_cli.tt import TensorTrain, count_parameters, spread_rank
 from loretta_cli.tuners import LorettaAdpConfig, LorettaRepConfig
 

@@ -13,6 +13,7 @@ from loretta_cli.errors import RunError
 from loretta_cli.models.loading import to_device
 from loretta_cli.planning.plan import Plan, load_base, make_plan, split_rows
 from loretta_cli.tuners.carrying import carry_over
+from loretta_cli.tuners.saved_modules import hold_copies_in_float32
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def load_adapter(
             f"The adapter in {run.adapter} cannot be loaded onto {plan.config.model.name}: {reason}",
             hint="The files may be damaged, or the base model may not be the one it was trained on.",
         ) from error
+    if hold_copies_in_float32(model):
+        carry_over(model, run.adapter, with_head=True)  # PEFT has rounded what was trained in fp32
     if shared is not None:
         carry_over(model, shared.adapter, with_head=False)
     return cast("PeftModel", to_device(model).eval())

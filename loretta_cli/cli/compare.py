@@ -137,7 +137,8 @@ def _run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter, *, retry
     if comparison.failed:
         failed = f"{len(comparison.failed)} of {counted(len(cells), 'run')} failed"
         reporter.note(f"{failed}, {folder.table.name} says why; try again: --retry-failed")
-    reporter.line(f"written: {folder.table}, .csv, .json, .png and {folder.losses_picture.name}")
+    more = f", {folder.passes_picture.name}" if comparison.has_zeroth_order else ""
+    reporter.line(f"written: {folder.table}, .csv, .json, .png{more} and {folder.losses_picture.name}")
     reporter.result({"output": str(folder.path), **as_json(comparison)})
     return bool(comparison.failed)
 

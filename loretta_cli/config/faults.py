@@ -174,13 +174,10 @@ def _setting_key(location: tuple[int | str, ...]) -> str:
 
 
 def _own_sentence(key: str, given: Given, context: Mapping[str, object]) -> Fault:
-    sentence = str(context["sentence"])
-    alone = sentence if context.get("whole") else ""
     return Fault(
-        f"{key} ({given.origin}): {sentence}",
+        f"{key} ({given.origin}): {context['sentence']}",
         advice=str(context.get("hint", "")),
         about=_about(key),
-        alone=alone,
     )
 
 

@@ -41,22 +41,6 @@ def own_sentence(sentence: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError(OWN_SENTENCE, "{sentence}", {"sentence": sentence, "hint": hint})
 
 
-def _not_in_this_version(sentence: str, hint: str) -> PydanticCustomError:
-    """An error that says ``sentence`` and nothing else."""
-    return PydanticCustomError(
-        OWN_SENTENCE, "{sentence}", {"sentence": sentence, "hint": hint, "whole": True}
-    )
-
-
-def refuse_zeroth_order(value: object) -> object:
-    """Refuse ``zo`` in one known sentence, and leave other words to the list of choices."""
-    if value == "zo":
-        raise _not_in_this_version(
-            "zeroth-order training is not part of this version", "Use training.gradient backprop."
-        )
-    return value
-
-
 def _number(value: object) -> object:
     # Python counts True as 1; nobody means that by `seed: true`.
     if isinstance(value, bool):

@@ -95,20 +95,26 @@ class ZerothOrderSettings(SettingsGroup):
     )
     second_moment: Share | None = Field(
         default=None,
-        description="Decay of the mean square of the projected gradients, whose root divides each step.",
+        description="Decay of the mean square of the projected gradients, whose root divides each step; "
+        "unset it is 0.99 if learning_rate is unset too, as the default rates need it.",
     )
     clip: Positive | None = Field(
-        default=None, description="Projected gradients are cut to so many times their median size of late."
+        default=5.0, description="Projected gradients are cut to so many times their median size of late."
     )
     rollback: Annotated[float, Field(gt=1), Expects("a number above 1")] | None = Field(
         default=2.0,
-        description="Go back to the last good point when the loss is so many times that of the first steps.",
+        description="Go back to the last good point, with a tenth of the rate, when the loss is so many "
+        "times that of the first steps (at least 0.69, ln 2), or no longer depends on what trains.",
     )
     max_forward_passes: Count | None = Field(
-        default=None, description="Training ends when these are used up."
+        default=None,
+        description="The training takes no more, those that measure epsilon and choose the backend among "
+        "them; evaluations do not count.",
     )
     backend: Literal["auto", "sequential", "batched"] = Field(
-        default="auto", description="One forward pass a query and side, or several in one."
+        default="auto",
+        description="One forward pass a query and side, or several in one; auto takes what was faster in a "
+        "trial, so two runs of it may differ in last bits.",
     )
     memory: Count = Field(default=512, description="MiB that the copies of a batched forward pass may take.")
     split: Literal["queries", "rows"] = Field(

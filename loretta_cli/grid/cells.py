@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from loretta_cli.artifacts.run_folder import file_name, short_model
-from loretta_cli.config import Config, find_recipe, load_config, recipe_name
+from loretta_cli.config import AdapterSettings, Config, find_recipe, load_config, recipe_name
 from loretta_cli.errors import ConfigError
 from loretta_cli.grid.axes import Axes, Faults
 from loretta_cli.methods import check_method
 from loretta_cli.tasks import check_task
+
+_ESTIMATE = (
+    *("estimator", "directions", "queries", "schedule", "alpha", "beta", "max_queries", "normalize"),
+)
+"""The settings of zeroth-order training that say what the estimate is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +74,8 @@ class Cell:
         values: dict[str, object] = dict(config.adapter.given)
         if config.data.shots is not None:
             values["shots"] = config.data.shots
-        values |= {key.rpartition(".")[2]: value for key, value in self.varied.items()}
+        values |= _said_of_gradients(config)
+        values |= {short_key(key): value for key, value in self.varied.items()}
         return {name: value_text(value) for name, value in values.items()}
 
 
@@ -97,9 +103,6 @@ def make_cells(
     for key in (override.partition("=")[0] for override in overrides):
         if key in axes.settings:
             faults.add(f"--set fixes {key}, which the grid varies.", "Leave one of the two out.")
-    combinations = [
-        dict(zip(axes.settings, values, strict=True)) for values in itertools.product(*axes.settings.values())
-    ]
     cells: list[Cell] = []
     for seed, task, recipe, model, method, varied in itertools.product(
         axes.seeds or (None,),
@@ -107,7 +110,7 @@ def make_cells(
         axes.recipes or (None,),
         axes.models or (None,),
         axes.methods or (None,),
-        combinations,
+        _combinations(axes.settings),
     ):
         flags: dict[str, object] = {
             "model.name": model and absolute(model),
@@ -129,7 +132,7 @@ def make_cells(
             ]
             shown = recipe_name(path) if path is not None else ""
             own = [path.stem if shown == str(path) else shown] if path is not None else []
-            settings = [f"{key.rpartition('.')[2]}={value_text(value)}" for key, value in varied.items()]
+            settings = [f"{short_key(key)}={value_text(value)}" for key, value in varied.items()]
             parts = [*own, *named, *settings, f"seed{config.training.seed}"]
             cells.append(Cell("-".join(map(file_name, parts)), config, shown, varied))
     for name, count in Counter(cell.name for cell in cells).items():
@@ -145,6 +148,45 @@ def make_cells(
             hint="Remove it from the recipe or from --set.",
         )
     return tuple(cells)
+
+
+def _combinations(settings: Mapping[str, tuple[object, ...]]) -> list[dict[str, object]]:
+    """Every combination of the settings that a grid file varies.
+
+    Where it varies the gradients too, those without zeroth order have none of its settings, and stand once.
+    """
+    found: list[dict[str, object]] = []
+    for values in itertools.product(*settings.values()):
+        varied = dict(zip(settings, values, strict=True))
+        if "zo" in settings.get("training.gradient", ()) and varied["training.gradient"] != "zo":
+            varied = {key: value for key, value in varied.items() if not key.startswith("zo.")}
+        if varied not in found:
+            found.append(varied)
+    return found
+
+
+def _said_of_gradients(config: Config) -> dict[str, object]:
+    """How the gradients come about, where that is not backpropagation of the loss.
+
+    Only what makes another method of it: a distance or a budget is tuned to a task, as a learning rate is.
+    """
+    if config.training.gradient == "backprop":
+        return {}
+    said: dict[str, object] = {"gradient": config.training.gradient}
+    if config.training.objective != "loss":
+        said["objective"] = config.training.objective
+    fields = type(config.zo).model_fields
+    for name in _ESTIMATE:
+        is_read = name == "queries" and config.zo.schedule != "adazeta"
+        if is_read or getattr(config.zo, name) != fields[name].default:
+            said[short_key(f"zo.{name}")] = getattr(config.zo, name)
+    return said
+
+
+def short_key(key: str) -> str:
+    """A setting's name without its section, unless the adapter has one of that name."""
+    section, _, name = key.rpartition(".")
+    return key if section != "adapter" and name in AdapterSettings.model_fields else name
 
 
 def value_text(value: object) -> str:

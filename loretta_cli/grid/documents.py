@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
-from loretta_cli.grid.scores import MEASURES, Comparison, Row, TaskScore
+from loretta_cli.grid.results import MEASURES
+from loretta_cli.grid.scores import Comparison, Row, TaskScore
 from loretta_cli.measure.published_scores import PublishedScore
 from loretta_cli.report.table_files import csv_table
 

@@ -62,6 +62,11 @@ class GridFolder:
         """Train and evaluation loss over the steps."""
         return self.path / "losses.png"
 
+    @property
+    def passes_picture(self) -> Path:
+        """Losses and scores over forward passes, where forward passes alone trained a row."""
+        return self.path / "passes.png"
+
     def run(self, cell: Cell) -> RunFolder:
         """The run of a cell."""
         return RunFolder(self.cells / cell.name)

@@ -1,18 +1,21 @@
 """Where the cells of a grid stand in its table: what a row and a column are, and what they are called.
 
-A column is a task, or a task on one of several data sets. Imports artifacts and tasks; nothing heavy.
+A column is a task, or a task on one of several data sets. Imports config and tasks; nothing heavy.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from loretta_cli.artifacts.run_folder import short_model
-from loretta_cli.grid.cells import Cell
+from loretta_cli.config import ZerothOrderSettings
+from loretta_cli.grid.cells import Cell, short_key
 from loretta_cli.tasks.sources.files import SUFFIXES
+
+_OF_ZEROTH_ORDER = {short_key(f"zo.{name}") for name in ZerothOrderSettings.model_fields}
+"""What tells rows of zeroth-order training apart; from others, the gradient does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +43,25 @@ def columns_of(cells: Sequence[Cell]) -> dict[str, str]:
     names = {
         (task, source): task if len(found) == 1 else f"{task} on {name}"
         for task, found in sources.items()
-        for source, name in zip(found, _apart(list(found)), strict=True)
+        for source, name in zip(found, _apart(list(found), SUFFIXES), strict=True)
     }
     return {cell.name: names[cell.task, cell.source or "the hub"] for cell in cells}
 
 
-def _apart(sources: Sequence[str]) -> Sequence[str]:
-    """The ends of paths without what they have in common: ``reviews`` of ``data/reviews.csv``."""
-    paths = [Path(source) for source in sources]
-    parts = [(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path).parts for path in paths]
+def _apart(names: Sequence[str], endings: Container[str] = ()) -> Sequence[str]:
+    """The ends of paths without what they have in common: ``reviews`` of ``data/reviews.csv``.
+
+    Args:
+        names: Paths, or names that look like one; all different.
+        endings: Of files, which are left out.
+    """
+    paths = [Path(name) for name in names]
+    parts = [(path.with_suffix("") if path.suffix.lower() in endings else path).parts for path in paths]
     for count in range(1, max(map(len, parts)) + 1):
-        names = ["/".join(part[-count:]) for part in parts]
-        if len(set(names)) == len(names):
-            return names
-    return sources
+        ends = ["/".join(part[-count:]) for part in parts]
+        if len(set(ends)) == len(ends):
+            return ends
+    return names
 
 
 def rows_of(cells: Sequence[Cell]) -> dict[RowKey, list[Cell]]:
@@ -74,17 +82,33 @@ def _said(cell: Cell) -> tuple[tuple[str, str], ...]:
 
 def row_labels(keys: Sequence[RowKey]) -> dict[RowKey, str]:
     """What each row is called: its method, and whatever sets it apart from other rows."""
-    several_models = len({key.model for key in keys}) > 1
+    models = list(dict.fromkeys(key.model for key in keys))
+    recipes = list(dict.fromkeys(key.recipe for key in keys))
+    short_models = dict(zip(models, _apart([name.removeprefix("bundled:") for name in models]), strict=True))
+    short_recipes = dict(zip(recipes, _apart(recipes, (".yaml", ".yml")), strict=True))
     labels = {}
     for key in keys:
         alike = [other for other in keys if (other.model, other.method) == (key.model, key.method)]
-        parts = [key.method, *([short_model(key.model)] if several_models else [])]
+        parts = [key.method, *([short_models[key.model]] if len(models) > 1 else [])]
         parts += [
             f"{name}={text}"
-            for name, text in key.said
-            if any((name, text) not in other.said for other in alike)
+            for name, text in _with_gradient(key)
+            if any(
+                (name, text) not in _with_gradient(other)
+                for other in alike
+                if name not in _OF_ZEROTH_ORDER or _gradient(other) == "zo"
+            )
         ]
         if len({other.recipe for other in alike}) > 1:
-            parts.append(key.recipe)
+            parts.append(short_recipes[key.recipe])
         labels[key] = ", ".join(parts)
     return labels
+
+
+def _with_gradient(key: RowKey) -> list[tuple[str, str]]:
+    """What is said of a row, with its gradients, which go without saying unless others differ."""
+    return sorted({**dict(key.said), "gradient": _gradient(key)}.items())
+
+
+def _gradient(key: RowKey) -> str:
+    return dict(key.said).get("gradient", "backprop")

@@ -14,13 +14,18 @@ _ALWAYS = (
     "The training loss is the last one logged, with dropout; the others are of the rows that choose the "
     "checkpoint. The gap is the loss at the end less the training loss; the variance is of all evaluations.",
 )
+_PASSES = (
+    "Passes are the forward passes of the training, those that measure and choose its settings among them, "
+    "evaluations not. A backward pass counts as one: with a frozen base it costs about as much. The training "
+    "loss of zeroth-order gradients is the mean over the perturbed points, without dropout."
+)
 _SEED = "A seed draws the initial values, dropout, the order of the rows"
 _PAPER = "The paper's numbers are of its own rows, epochs and learning rates, mostly of a single run."
 
 
 def notes(comparison: Comparison) -> list[str]:
     """What is to be known of the tables."""
-    told = [*_ALWAYS, *_seeds(comparison)]
+    told = [*_ALWAYS, *([_PASSES] if comparison.has_zeroth_order else []), *_seeds(comparison)]
     published = [
         (row.label, task, score.published)
         for row in comparison.rows

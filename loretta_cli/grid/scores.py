@@ -12,49 +12,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from loretta_cli.artifacts.metrics_log import MetricsLog
-from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import AdapterSettings
-from loretta_cli.errors import LorettaError, RunError
+from loretta_cli.errors import LorettaError
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.grid.cells import Cell
 from loretta_cli.grid.folder import GridFolder, State
 from loretta_cli.grid.layout import RowKey, columns_of, row_labels, rows_of
+from loretta_cli.grid.results import MEASURES, RunResult, read_result
 from loretta_cli.measure.published_scores import PublishedScore, published_scores
 from loretta_cli.models.bundled import find_architecture
-from loretta_cli.report.figure_parts import Series, series_of
-
-MEASURES = (
-    *("trainable_parameters", "storage_bytes", "seconds", "best_step"),
-    *("train_loss", "loss_at_best_step", "last_loss", "loss_gap", "loss_variance"),
-)
-"""What is told of a run beside its score. ``train_loss`` is the last one logged, the others are of the
-rows that choose the checkpoint; ``loss_gap`` is ``last_loss`` less ``train_loss``, ``loss_variance`` the
-sample variance over all evaluations."""
-
-
-@dataclass(frozen=True, slots=True)
-class RunResult:
-    """The numbers of one finished run.
-
-    Args:
-        metric: Name of the task's main metric.
-        metrics: All metrics of the reported rows.
-        measures: Those of :data:`MEASURES`; None where there is no such number.
-        train: The training loss over the steps.
-        evaluated: The loss of the rows that choose the checkpoint, over the steps.
-    """
-
-    metric: str
-    metrics: Mapping[str, float]
-    measures: Mapping[str, float | None]
-    train: Series
-    evaluated: Series
-
-    @property
-    def trainable(self) -> int:
-        """The trainable parameters."""
-        return int(self.measures["trainable_parameters"] or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +114,11 @@ class Comparison:
         """The cells that are finished."""
         return tuple(cell for cell in self.cells if cell.state == "finished")
 
+    @property
+    def has_zeroth_order(self) -> bool:
+        """Whether forward passes alone trained one of those that are finished."""
+        return any(cell.result is not None and cell.result.is_zeroth_order for cell in self.cells)
+
     def metric(self, task: str) -> str | None:
         """The main metric of a column; None before its first run is finished."""
         found = (row.tasks[task].metric for row in self.rows if task in row.tasks)
@@ -182,39 +153,6 @@ def compare(folder: GridFolder, cells: Sequence[Cell]) -> Comparison:
         scores = {column: _task_score(key, finished) for column, finished in by_column.items()}
         rows.append(Row(labels[key], key, scores))
     return Comparison(tuple(states.values()), tuple(dict.fromkeys(columns.values())), tuple(rows))
-
-
-def read_result(run: RunFolder) -> RunResult:
-    """The numbers of a finished run.
-
-    Raises:
-        RunError: If a file of it is missing or broken.
-    """
-    report = run.read_report()
-    records = MetricsLog(run.metrics_file).read()
-    weights = run.adapter / "adapter_model.safetensors"
-    try:
-        metrics, metric, best_step = report["metrics"], report["main_metric"], report["best_step"]
-        train = series_of(records, "train", "loss")
-        evaluated = series_of(records, report["selection"]["split"], "loss")
-        losses = dict(zip(evaluated.steps, evaluated.values, strict=True))
-        train_loss = train.values[-1] if train else None
-        last = evaluated.values[-1] if evaluated else None
-        measures = {
-            "trainable_parameters": report["trainable_parameters"],
-            "storage_bytes": weights.stat().st_size if weights.is_file() else None,
-            "seconds": report["seconds"],
-            "best_step": best_step,
-            "train_loss": train_loss,
-            "loss_at_best_step": losses.get(best_step),
-            "last_loss": last,
-            "loss_gap": None if last is None or train_loss is None else last - train_loss,
-            "loss_variance": statistics.variance(evaluated.values) if len(evaluated.values) > 1 else None,
-        }
-        float(metrics[metric])
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise RunError(f"The run {run.path} is damaged: {type(error).__name__} {error}.") from error
-    return RunResult(metric, metrics, measures, train, evaluated)
 
 
 def published_for(key: RowKey, task: str) -> PublishedScore | None:

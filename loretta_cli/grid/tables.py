@@ -11,7 +11,8 @@ from rich.filesize import decimal
 
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.grid.notes import notes
-from loretta_cli.grid.scores import MEASURES, Comparison, Row, TaskScore
+from loretta_cli.grid.results import MEASURES
+from loretta_cli.grid.scores import Comparison, Row, TaskScore
 from loretta_cli.numerals import counted
 from loretta_cli.report.table_files import markdown_table
 
@@ -22,13 +23,14 @@ NONE = "-"
 
 
 def score_table(comparison: Comparison) -> Table:
-    """Rows against tasks, and what each costs."""
+    """Rows against tasks, and what each costs: passes where a row was trained by forward passes alone."""
     heads = ["method"]
     for task in comparison.tasks:
         heads.append(f"{task} ({_metric(comparison, task)})")
         heads += ["paper"] if _has_published(comparison, task) else []
     heads += ["mean"] if len(comparison.tasks) > 1 else []
     heads += ["trainable", "storage", "seconds"]
+    heads += ["passes"] if comparison.has_zeroth_order else []
     lines = []
     for row in comparison.rows:
         cells = [row.label]
@@ -45,6 +47,8 @@ def score_table(comparison: Comparison) -> Table:
             _range(row, "storage_bytes", lambda size: decimal(int(size))),
             _range(row, "seconds", "{:,.0f}".format),
         ]
+        if comparison.has_zeroth_order:
+            cells.append(_range(row, "passes", "{:,.0f}".format))
         lines.append(tuple(cells))
     return tuple(heads), lines
 
@@ -85,6 +89,11 @@ def markdown(comparison: Comparison) -> str:
             "## Losses",
             markdown_table(*loss_table(comparison)).rstrip(),
             "![Train and evaluation loss over the steps](losses.png)",
+        ]
+    if comparison.has_zeroth_order:
+        parts += [
+            "## Forward passes",
+            "![Losses and scores of the evaluations over forward passes](passes.png)",
         ]
     if comparison.failed:
         parts += ["## Failed", "\n".join(f"- {cell.cell.name}: {cell.reason}" for cell in comparison.failed)]

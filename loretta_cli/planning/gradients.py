@@ -8,6 +8,7 @@ from loretta_cli.config import Config, TrainingSettings, ZerothOrderSettings
 from loretta_cli.errors import ConfigError
 from loretta_cli.tasks import Task
 
+SECOND_MOMENT = 0.99
 _SCHEDULE = {"alpha": ("adazeta",), "beta": ("adazeta",), "max_queries": ("adazeta", "linear")}
 
 
@@ -29,6 +30,18 @@ def decide_gradient(config: Config) -> Config:
         clip = 1.0 if training.max_grad_norm is None else training.max_grad_norm
         update = {"optimizer": training.optimizer or "adamw", "max_grad_norm": clip}
     return config.model_copy(update={"training": training.model_copy(update=update)})
+
+
+def scaled_for_default_rate(config: Config) -> ZerothOrderSettings:
+    """The section ``zo``, with a second moment where the default learning rate will be used.
+
+    Slopes are of another size in every model, so only steps that are divided by it can have a default length.
+    """
+    training, zo = config.training, config.zo
+    is_open = training.learning_rate is None and "second_moment" not in zo.model_fields_set
+    if training.gradient == "zo" and training.optimizer in (None, "sgd") and is_open:
+        return zo.model_copy(update={"second_moment": SECOND_MOMENT})
+    return zo
 
 
 def check_objective(config: Config, task: Task) -> None:
@@ -74,6 +87,11 @@ def _check_zeroth_order(config: Config) -> None:
         "training.gradient_checkpointing": (training.gradient_checkpointing, "There is no backward pass."),
         "training.shard_base": (training.shard_base, "Leave it out."),
         "adapter.dropout": (bool(config.adapter.dropout), "Dropout is off in zeroth-order training."),
+        "zo.memory": (
+            zo.memory != ZerothOrderSettings.model_fields["memory"].default
+            and (zo.backend == "sequential" or trains_in_place(config)),
+            "It is for zo.backend=batched.",
+        ),
         "zo.normalize": (zo.normalize and zo.estimator != "one-sided", "Add zo.estimator=one-sided."),
     }
     for name, schedules in _SCHEDULE.items():
@@ -91,6 +109,11 @@ def _check_zeroth_order(config: Config) -> None:
         raise ConfigError(
             f"zo.split is rows, but training.objective={training.objective} scores a batch as a whole.",
             hint="Use zo.split=queries.",
+        )
+    if training.objective != "loss" and zo.backend == "batched":
+        raise ConfigError(
+            f"zo.backend is batched, but training.objective={training.objective} is scored one by one.",
+            hint="Leave zo.backend out.",
         )
     if zo.normalize and zo.schedule != "adazeta" and zo.queries == 1:
         raise ConfigError("zo.normalize needs the losses of two queries or more.", hint="Add zo.queries=8.")

@@ -38,7 +38,12 @@ from loretta_cli.models.quantization import (
     stored_quantization,
 )
 from loretta_cli.models.source import ModelSource, find_model
-from loretta_cli.planning.gradients import check_objective, decide_gradient, trains_in_place
+from loretta_cli.planning.gradients import (
+    check_objective,
+    decide_gradient,
+    scaled_for_default_rate,
+    trains_in_place,
+)
 from loretta_cli.tasks import OWN
 from loretta_cli.tasks.forms import TaskForm, longest_row, make_form, usual_length
 from loretta_cli.tasks.preparation import TaskData, prepare_split, prepare_task
@@ -250,6 +255,7 @@ def _decided(
     training, task = config.training, data.task
     defaults = training_defaults(config.adapter.method, training.gradient)
     is_own = config.task.name in OWN
+    budget_alone = config.zo.max_forward_passes is not None and training.max_steps is None
     return config.model_copy(
         update={
             "model": config.model.model_copy(
@@ -270,10 +276,12 @@ def _decided(
                     "labels": list(task.labels) or None if is_own else None,
                 }
             ),
+            "zo": scaled_for_default_rate(config),
             "training": training.model_copy(
                 update={
                     "learning_rate": training.learning_rate or defaults.learning_rate,
-                    "epochs": training.epochs or defaults.epochs,
+                    # Where nothing but a budget of forward passes is given, it alone says how long.
+                    "epochs": training.epochs or (None if budget_alone else defaults.epochs),
                     "warmup": 0.0 if training.scheduler == "constant" else training.warmup,
                 }
             ),

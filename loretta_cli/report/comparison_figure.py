@@ -1,23 +1,26 @@
-"""The pictures of a comparison: score against trainable parameters, and the losses over the steps.
+"""Two pictures of a comparison: score against trainable parameters, and the losses over the steps.
 
-A row of the table has one colour in both. matplotlib is imported inside functions only. Imports only
-:mod:`report.figure_parts`.
+A row of the table has one colour in all pictures. matplotlib is imported inside functions only. Imports only
+:mod:`report.comparison_parts` and :mod:`report.figure_parts`.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from loretta_cli.report.figure_parts import (
-    SMOOTHED_FROM,
-    Series,
-    smoothed,
-    step_axis,
-    style_axes,
-    write_figure,
+from loretta_cli.report.comparison_parts import (
+    add_legend,
+    columns_for,
+    draw_evaluated_line,
+    draw_train_line,
+    empty_figure,
+    line_styles,
+    looks_of,
+    save,
 )
+from loretta_cli.report.figure_parts import Series, short_number, step_axis, style_axes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,17 +28,6 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-_MARKERS = "osD^vP*X<>hp"
-_COLOURS = (
-    *("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"),
-    *("#7f3c8d", "#666666", "#a5aa00", "#8c564b", "#1f3a5f", "#e83f6f"),
-)
-_TRAIN_LINE = (0, (4, 2))
-_MOST_COLUMNS = 4
-_MOST_LEGEND_COLUMNS = 8
-# Inches in a legend, at its size of text.
-_LETTER, _HANDLE = 0.075, 0.65
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +86,7 @@ def draw_scores(panels: Sequence[ScorePanel], path: Path, *, rows: Sequence[str]
         rows: What all rows are called, so that a row looks the same in every picture.
     """
     figure, grid = _figure(len(panels))
-    looks = _looks(rows)
+    looks = looks_of(rows)
     for axes, panel in zip(grid, panels, strict=True):
         for dot in panel.dots:
             colour, marker = looks[dot.label]
@@ -114,8 +106,8 @@ def draw_scores(panels: Sequence[ScorePanel], path: Path, *, rows: Sequence[str]
         style_axes(axes, panel.title)
         axes.set_ylabel(panel.score, fontsize=9)
         _parameter_axis(axes, [dot.parameters for dot in panel.dots])
-    _legend(figure, grid)
-    _save(figure, path)
+    add_legend(figure)
+    save(figure, path)
 
 
 def draw_losses(panels: Mapping[str, Sequence[LossLines]], path: Path, *, rows: Sequence[str]) -> None:
@@ -127,60 +119,24 @@ def draw_losses(panels: Mapping[str, Sequence[LossLines]], path: Path, *, rows: 
         rows: What all rows are called, so that a row looks the same in every picture.
     """
     figure, grid = _figure(len(panels))
-    looks = _looks(rows)
+    looks = looks_of(rows)
     for axes, (title, lines) in zip(grid, panels.items(), strict=True):
         for line in lines:
-            colour, marker = looks[line.label]
-            train = smoothed(line.train) if len(line.train.steps) >= SMOOTHED_FROM else line.train
-            axes.plot(
-                train.steps,
-                train.values,
-                color=colour,
-                linewidth=1,
-                linestyle=_TRAIN_LINE,
-                marker="." if len(train.steps) == 1 else None,
-                alpha=0.8,
-            )
-            axes.plot(
-                line.evaluated.steps,
-                line.evaluated.values,
-                color=colour,
-                linewidth=1.9,
-                marker=marker if len(line.evaluated.steps) <= 25 else None,
-                markersize=4.5,
-                label=line.label,
-            )
+            draw_train_line(axes, line.train, looks[line.label][0])
+            draw_evaluated_line(axes, line.evaluated, looks[line.label], line.label)
         style_axes(axes, title)
         axes.set_ylabel("loss", fontsize=9)
         step_axis(axes)
-    _legend(figure, grid, line_styles=True)
-    _save(figure, path)
+    add_legend(figure, line_styles())
+    save(figure, path)
 
 
 def _figure(panels: int) -> tuple[Figure, list[Axes]]:
     """A figure with so many panels."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-    from matplotlib.layout_engine import ConstrainedLayoutEngine
-
-    columns = panels if panels <= _MOST_COLUMNS else math.ceil(panels / math.ceil(panels / _MOST_COLUMNS))
+    columns = columns_for(panels)
     lines = math.ceil(panels / columns)
-    size = (max(4.2 * columns, 6.5), 3.3 * lines + 0.6)
-    figure = Figure(figsize=size, dpi=150, layout="constrained")
-    engine = figure.get_layout_engine()
-    assert isinstance(engine, ConstrainedLayoutEngine)
-    engine.set(w_pad=0.1, h_pad=0.1)
-    FigureCanvasAgg(figure)
+    figure = empty_figure(lines, columns)
     return figure, [figure.add_subplot(lines, columns, index + 1) for index in range(panels)]
-
-
-def _looks(rows: Sequence[str]) -> dict[str, tuple[str, str]]:
-    """A colour and a marker for each row; a colour that comes again has another marker."""
-    count = len(_COLOURS)
-    return {
-        row: (_COLOURS[index % count], _MARKERS[(index + index // count) % len(_MARKERS)])
-        for index, row in enumerate(rows)
-    }
 
 
 def _parameter_axis(axes: Axes, parameters: Sequence[float]) -> None:
@@ -195,49 +151,6 @@ def _parameter_axis(axes: Axes, parameters: Sequence[float]) -> None:
     axes.xaxis.set_major_locator(
         LogLocator(subs=(1, 2, 5) if decades <= 1.7 else (1, 3) if decades < 3 else (1,))
     )
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short_number(value)))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.set_xlabel("trainable parameters (log scale)", fontsize=9)
-
-
-def _short(value: float) -> str:
-    """12k, 3M."""
-    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if value >= unit:
-            return f"{value / unit:g}{name}"
-    return f"{value:g}"
-
-
-def _legend(figure: Figure, grid: Sequence[Axes], *, line_styles: bool = False) -> None:
-    """One legend for all panels, below them."""
-    from matplotlib.lines import Line2D
-
-    handles: dict[str, Any] = {}
-    for axes in grid:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            handles.setdefault(label, handle)
-    if line_styles:
-        handles["train"] = Line2D([], [], color="#444444", linewidth=1, linestyle=_TRAIN_LINE)
-        handles["evaluation"] = Line2D([], [], color="#444444", linewidth=1.9)
-    figure.legend(
-        list(handles.values()),
-        list(handles),
-        loc="outside lower center",
-        ncols=_legend_columns(list(handles), figure.get_figwidth()),
-        fontsize=8.5,
-        frameon=False,
-    )
-
-
-def _legend_columns(labels: Sequence[str], width: float) -> int:
-    """As many columns as have room, the lines of equal length."""
-    room = int(width / (_LETTER * max(map(len, labels)) + _HANDLE))
-    most = max(1, min(len(labels), _MOST_LEGEND_COLUMNS, room))
-    return math.ceil(len(labels) / math.ceil(len(labels) / most))
-
-
-def _save(figure: Figure, path: Path) -> None:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    assert isinstance(figure.canvas, FigureCanvasAgg)
-    write_figure(figure.canvas, path)

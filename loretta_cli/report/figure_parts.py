@@ -79,6 +79,14 @@ def step_axis(axes: Axes) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
 
 
+def short_number(value: float) -> str:
+    """A number on an axis in few characters: 12k, 3M."""
+    for unit, name in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= unit:
+            return f"{value / unit:g}{name}"
+    return f"{value:g}"
+
+
 def write_figure(canvas: FigureCanvasAgg, path: Path) -> None:
     """Write the figure beside ``path`` and move it there, so that a viewer never sees half a file."""
     with replacing(path) as unfinished:

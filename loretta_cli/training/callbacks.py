@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from loretta_cli.artifacts.files import new_folder
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.errors import TrainingError
 from loretta_cli.report import Reporter
+from loretta_cli.training.gradients import GradientEstimator
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 TRAIN_VALUES = ("loss", "learning_rate", "grad_norm", "epoch")
@@ -26,12 +27,20 @@ class ReportCallback(TrainerCallback):
         reporter: Shows it.
         log: Keeps it; None on every process but the first.
         split: What the rows of an evaluation are called.
+        estimator: Where gradients come from, once there is one; its forward passes are kept in each record.
     """
 
-    def __init__(self, reporter: Reporter, log: MetricsLog | None, split: str) -> None:
+    def __init__(
+        self,
+        reporter: Reporter,
+        log: MetricsLog | None,
+        split: str,
+        estimator: Callable[[], GradientEstimator],
+    ) -> None:
         self.reporter = reporter
         self.log = log
         self.split = split
+        self.estimator = estimator
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -70,6 +79,8 @@ class ReportCallback(TrainerCallback):
         if logs is None or "loss" not in logs:
             return
         values = {name: float(logs[name]) for name in TRAIN_VALUES if name in logs}
+        if "learning_rate" in values and (estimates := self.estimator().summary()):
+            values["learning_rate"] *= estimates["pace"]
         self._keep(state.global_step, "train", values)
         self.reporter.logged(state.global_step, values)
         if not math.isfinite(values["loss"]):
@@ -95,8 +106,11 @@ class ReportCallback(TrainerCallback):
         self.reporter.evaluated(state.global_step, values, split=self.split, is_best=is_best)
 
     def _keep(self, step: int, split: str, values: Mapping[str, float]) -> None:
-        if self.log is not None:
-            self.log.append(step, split, values)
+        if self.log is None:
+            return
+        estimates = self.estimator().summary()
+        counted = {} if estimates is None else {"forward_passes": estimates["forward_passes"]}
+        self.log.append(step, split, {**values, **counted})
 
 
 def _log_what_is_saved(control: TrainerControl) -> None:

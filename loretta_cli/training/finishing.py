@@ -30,8 +30,8 @@ class TrainReport:
     ``selection`` says what chose the checkpoint: ``split`` (``validation`` only under the protocol
     ``paper``), ``rows``, ``metric``, ``value``.
     ``zeroth_order`` is None for exact gradients; otherwise the ``forward_passes`` of the training, ``eps``,
-    the ``queries`` of the last step, and how often each of the ``events`` ``skip``, ``clip`` and ``rollback``
-    happened.
+    the ``queries`` of the last step, how often each of the ``events`` ``skip``, ``clip`` and ``rollback``
+    happened, and the ``pace``: what the learning rate was multiplied by in the end, 1 without rollbacks.
     ``seconds`` is the training time of this process: of the last part, where a run was resumed.
     """
 

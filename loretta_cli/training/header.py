@@ -7,6 +7,7 @@ from loretta_cli.numerals import counted
 from loretta_cli.planning.plan import AdaptedModel, Plan
 from loretta_cli.presets import preset_for
 from loretta_cli.processes import processes
+from loretta_cli.training.gradients.length import length_of_training
 
 
 def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
@@ -16,8 +17,6 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
     share = ""
     if (count_of := processes().count) > 1:
         share = f" ({training.batch_size // count_of} on each of {count_of} processes)"
-    length = counted(training.max_steps, "step") if training.max_steps else f"{training.epochs:g} epochs"
-    length = "1 epoch" if length == "1 epochs" else length
     preset = ""
     if adapter.method in ("adp", "rep"):
         chosen = preset_for(
@@ -36,11 +35,22 @@ def facts(plan: Plan, adapted: AdaptedModel, run: RunFolder) -> dict[str, str]:
         f"{counted(len(plan.data.validation), 'validation row')} (protocol {plan.config.data.protocol})",
         "adapter": f"{adapter.method}{size}{preset}",
         "trainable": f"{count.trainable:,} of {count.total:,} ({count.percent:.3f} %): {parts}",
-        "training": f"{length}, batch {training.batch_size}{share}, "
+        "training": f"{_length(plan, adapted)}, batch {training.batch_size}{share}, "
         f"learning rate {training.learning_rate:g}, seed {training.seed}",
         **zeroth_order,
         "run": str(run.path),
     }
+
+
+def _length(plan: Plan, adapted: AdaptedModel) -> str:
+    """How long the training is."""
+    training, budget = adapted.config.training, adapted.config.zo.max_forward_passes
+    if budget is not None:
+        steps = length_of_training(adapted.config, len(plan.data.train)).steps
+        return f"{counted(steps, 'step')} of at most {counted(budget, 'forward pass', 'forward passes')}"
+    if training.max_steps:
+        return counted(training.max_steps, "step")
+    return "1 epoch" if training.epochs == 1 else f"{training.epochs:g} epochs"
 
 
 def _zeroth_order(adapted: AdaptedModel) -> str:

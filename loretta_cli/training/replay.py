@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from peft import PeftConfig, PromptEncoderConfig
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
@@ -24,10 +25,11 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, RunError
 from loretta_cli.training.arguments import OPTIMIZERS, optimizer_options
 from loretta_cli.training.gradients.directions import direction
+from loretta_cli.training.gradients.estimates import estimate
 from loretta_cli.training.gradients.in_place import IN_PLACE, follow_in_place
 from loretta_cli.training.gradients.trajectory import Header, Record, Trajectory, finite
 from loretta_cli.training.gradients.vector import WEIGHTS, ParameterVector
-from loretta_cli.training.gradients.zeroth_order import estimate
+from loretta_cli.tuners.virtual_tokens import TOKENS, made_tokens
 
 ADAPTER_CONFIG = "adapter_config.json"
 
@@ -78,7 +80,8 @@ def replay(run: RunFolder, output: Path | None, *, to: int | None = None) -> Rep
         (folder / "adapter").mkdir()
         shutil.copy2(run.config_file, folder / run.config_file.name)
         _rebuild(run, header, records[:step], folder / "adapter")
-    saved = run.adapter if step == best else run.checkpoints / f"checkpoint-{step}"
+    saved = run.checkpoints / f"checkpoint-{step}" if step else run.start
+    saved = run.adapter if step == best else saved
     rebuilt, original = target / "adapter" / WEIGHTS, saved / WEIGHTS
     if not original.is_file():
         return ReplayReport(str(target), step, None, None)
@@ -107,6 +110,9 @@ def _rebuild(run: RunFolder, header: Header, records: list[Record], folder: Path
         )
     follow(header, records, trained)
     tensors |= {name: parameter.detach().clone() for name, parameter in trained.items()}
+    config = PeftConfig.from_pretrained(str(folder))
+    if isinstance(config, PromptEncoderConfig):
+        tensors[TOKENS] = made_tokens(config, tensors)
     save_file(tensors, folder / WEIGHTS, metadata=metadata)
 
 

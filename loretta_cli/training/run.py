@@ -33,7 +33,7 @@ from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
 from loretta_cli.training.finishing import TrainReport, evaluate_reported, finish
 from loretta_cli.training.gradients import GRADIENTS, TrainingRun
-from loretta_cli.training.gradients.query_schedules import length_of_training
+from loretta_cli.training.gradients.length import length_of_training
 from loretta_cli.training.header import facts
 from loretta_cli.training.objectives import batch_scorer
 from loretta_cli.training.parallel import (
@@ -119,6 +119,7 @@ def train_one(
     if start_from is not None:
         carry_over(adapted.model, start_from, with_head=start_with_head)
     rows = encode_rows(plan, reporter)
+    length_of_training(adapted.config, len(rows.train.rows))  # refused before there is a folder
     run = RunFolder(folder) if resume else create_together(folder, adapted.config, overwrite=overwrite)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
     checkpoint = from_first(last_complete(run.checkpoints)) if resume else None
@@ -245,7 +246,7 @@ def make_trainer(
             return {chosen_by: worst, "loss": math.inf}
 
     callbacks: list[Any] = [
-        ReportCallback(reporter, log, plan.data.selection_split),
+        ReportCallback(reporter, log, plan.data.selection_split, lambda: trainer.estimator),
         BestAdapterCallback(run.best),
     ]
     if settings.early_stopping is not None:

@@ -8,6 +8,8 @@ from peft import PeftModel
 from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
+from loretta_cli.tuners.saved_modules import release_float32
+
 
 def merge_into_base(model: PeftModel) -> nn.Module:
     """The base model with the active adapter merged; ``model`` is used up.
@@ -26,4 +28,7 @@ def merge_into_base(model: PeftModel) -> nn.Module:
             replace(parent, name, new, child)
 
     tuner._replace_module = put_back
-    return cast("nn.Module", tuner.merge_and_unload(safe_merge=True))
+    merged = cast("nn.Module", tuner.merge_and_unload(safe_merge=True))
+    for module in merged.modules():
+        release_float32(module)
+    return merged

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from peft.utils import ModulesToSaveWrapper
 from torch import nn
 
 HALF_PRECISION = (torch.float16, torch.bfloat16)
@@ -57,6 +58,25 @@ def hold_in_float32(module: nn.Module) -> None:
         module.register_forward_pre_hook(_inputs_to_own_dtype),
         module.register_forward_hook(_output_to_model_dtype),
     ]
+
+
+def hold_copies_in_float32(model: nn.Module) -> bool:
+    """Have every module that adapters of PEFT's own methods carry whole held in fp32, as those of ours are.
+
+    PEFT keeps them in the dtype of the model.
+
+    Args:
+        model: With its adapters; each copy of a module that is not in half precision is left alone.
+
+    Returns:
+        Whether there was one to change.
+    """
+    wrappers = [module for module in model.modules() if isinstance(module, ModulesToSaveWrapper)]
+    copies = [copy for wrapper in wrappers for copy in wrapper.modules_to_save.values()]
+    before = [copy for copy in copies if "float32_hooks" in copy.__dict__]
+    for copy in copies:
+        hold_in_float32(copy)
+    return sum("float32_hooks" in copy.__dict__ for copy in copies) > len(before)
 
 
 def release_float32(module: nn.Module) -> None:

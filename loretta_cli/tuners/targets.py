@@ -19,6 +19,7 @@ from loretta_cli.models.inspection import head_modules
 from loretta_cli.models.quantization import quantized_layers
 from loretta_cli.tuners.config import ALL_LINEAR
 from loretta_cli.tuners.proposals import candidate_names, config_of, hint_for_targets, known_layers
+from loretta_cli.tuners.saved_modules import hold_copies_in_float32
 from loretta_cli.tuners.virtual_tokens import check_virtual_tokens, tell_sizes
 
 
@@ -138,6 +139,7 @@ def insert_adapter(model: nn.Module, config: PeftConfig) -> PeftModel:
             raise missing_targets(model, model_config.get("model_type"), "lora") from error
         problem = " ".join(str(error).split())
         raise ModelError(f"The adapter does not fit the model: {problem}") from error
+    hold_copies_in_float32(adapted)
     if config.is_prompt_learning:
         check_virtual_tokens(adapted)
     return adapted

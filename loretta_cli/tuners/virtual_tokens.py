@@ -6,18 +6,21 @@ one short row through the model shows which.
 
 from __future__ import annotations
 
+import copy
 import inspect
+from collections.abc import Mapping
 from typing import Any
 
 import torch
-from peft import PeftModel, PeftType, PromptEncoder
+from peft import PeftModel, PeftType, PromptEncoder, PromptEncoderConfig
 from torch import nn
 
 from loretta_cli.errors import ModelError
 from loretta_cli.models.dimensions import has_one_key
 
 ENCODER_PREFIX = "prompt_encoder."
-
+TOKENS = "prompt_embeddings"
+"""What PEFT calls the virtual tokens in an adapter's file."""
 
 NAMES = {
     PeftType.PREFIX_TUNING: "prefix",
@@ -121,6 +124,7 @@ class ResumablePromptEncoder(PromptEncoder):
         if not config.inference_mode:
             encoder = model.prompt_encoder[adapter_name]
             saved |= {f"{ENCODER_PREFIX}{name}": value for name, value in encoder.state_dict().items()}
+            saved[TOKENS] = made_tokens(config, saved)
         return saved
 
     def _load_adapter_state_dict(self, state_dict: dict[str, torch.Tensor]) -> None:
@@ -133,3 +137,27 @@ class ResumablePromptEncoder(PromptEncoder):
             nn.Module.load_state_dict(self, own)
         else:
             super()._load_adapter_state_dict(state_dict)
+
+
+def made_tokens(config: PromptEncoderConfig, tensors: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """The virtual tokens of p-tuning, ``(tokens, width)``, made on the CPU.
+
+    So their bits follow from the numbers in the adapter's file, wherever the model is.
+
+    Args:
+        config: Of the adapter.
+        tensors: Of its file, the layers that make the tokens among them.
+    """
+    settings = copy.copy(config)
+    settings.inference_mode = False
+    with torch.device("meta"):
+        encoder = PromptEncoder(settings)  # type: ignore[no-untyped-call]  # PEFT leaves it without types
+    layers = {
+        name.removeprefix(ENCODER_PREFIX): value.detach().cpu().clone()  # where a processor likes to read it
+        for name, value in tensors.items()
+        if name.startswith(ENCODER_PREFIX)
+    }
+    encoder.load_state_dict(layers, assign=True)
+    with torch.no_grad():
+        made: torch.Tensor = encoder.eval()(torch.arange(encoder.total_virtual_tokens)[None])[0]
+    return made

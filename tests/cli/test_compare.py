@@ -90,6 +90,28 @@ def test_with_json_stdout_is_the_document_of_the_file(trained: FinishedGrid) -> 
     assert printed == written
 
 
+def test_a_row_by_forward_passes_alone_brings_their_picture_and_a_column(
+    workplace: Workplace, tmp_path: Path
+) -> None:
+    grid = tmp_path / "grid.yaml"
+    settings = "{training.gradient: [backprop, zo], zo.queries: 2, zo.epsilon: 0.001, zo.backend: sequential}"
+    grid.write_text(f"grid: {{methods: rep, settings: {settings}}}", encoding="utf-8")
+    output = tmp_path / "comparison"
+    known = ("--model", workplace.encoder, "--task", "sst2", "--data", workplace.sentences, *FEW_STEPS)
+
+    outcome = loretta("compare", grid, *known, "--output", output)
+
+    assert outcome.exit_code == 0, outcome.stderr
+    assert (output / "passes.png").read_bytes().startswith(b"\x89PNG")
+    assert outcome.stdout.splitlines()[-1].endswith(".png, passes.png and losses.png")
+    rows = json.loads((output / "comparison.json").read_text(encoding="utf-8"))["rows"]
+    # Six batches forward and backward; six of two queries, each on both sides.
+    assert {row["row"]: row["tasks"]["sst2"]["passes"] for row in rows} == {
+        "rep, gradient=backprop": 12,
+        "rep, gradient=zo": 24,
+    }
+
+
 def test_a_second_time_nothing_is_trained_and_the_table_is_shown(grid: FinishedGrid) -> None:
     before = {path: path.stat().st_mtime_ns for path in (grid.path / "cells").rglob("*")}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from fnmatch import fnmatchcase
 from functools import cache
@@ -12,6 +13,7 @@ from loretta_cli.config import (
     AdapterSettings,
     Config,
     ModelSettings,
+    TaskSettings,
     find_recipe,
     load_config,
     read_recipe,
@@ -22,11 +24,15 @@ from loretta_cli.measure.parameters import ParameterCount
 from loretta_cli.measure.published_scores import PublishedScore, published_scores
 from loretta_cli.methods import check_method
 from loretta_cli.tasks import check_task
+from loretta_cli.training.gradients.query_schedules import queries_at
+from loretta_cli.training.gradients.recent_directions import MOST_BYTES
 
 PAPER = [name for name in shipped_recipes() if name.startswith("paper/")]
 OF_ONE_TASK = [name for name in PAPER if not name.startswith("paper/table4-")]
 SEQUENTIAL = [name for name in PAPER if name not in OF_ONE_TASK]
-LONGEST_HEAD = 9
+ADAZETA = [name for name in PAPER if name.startswith("paper/adazeta-")]
+LONGEST_HEAD = {"backprop": 9, "zo": 13}
+"""Lines. Of zeroth-order training there is more to say."""
 GLUE_ROWS = {"cola": 1043, "mnli": 9815, "mrpc": 408, "qnli": 5463, "rte": 277, "sst2": 872, "stsb": 1500}
 SUPERGLUE_ROWS = {"cb": 56, "copa": 100, "wic": 638, "wsc": 104}
 REPORTED = {**GLUE_ROWS, **SUPERGLUE_ROWS}
@@ -34,6 +40,8 @@ REPORTED = {**GLUE_ROWS, **SUPERGLUE_ROWS}
 BYTES = {"kB": 1e3, "MB": 1e6, "GB": 1e9}
 COPIES = 16
 """Bytes of a trained number: itself, its gradient and AdamW's two moments in fp32."""
+TRAINED_ON = {"cb": 150, "copa": 300}
+"""Rows of the low-data protocol; of the other tasks 1,000."""
 
 
 @cache
@@ -46,15 +54,19 @@ def recipe(name: str) -> Config:
 def head_comment(name: str) -> str:
     """The text above the command."""
     lines = read_recipe(find_recipe(name)).split("\n#\n")[0].splitlines()
-    assert len(lines) <= LONGEST_HEAD, name
+    assert len(lines) <= LONGEST_HEAD[recipe(name).training.gradient], name
     assert all(line.startswith("# ") for line in lines), name
     return " ".join(line.removeprefix("# ") for line in lines)
 
 
 @cache
-def counted_as(model: str, settings: str) -> ParameterCount:
-    """The count of an adapter on a model, once for all tasks."""
-    config = Config(model=ModelSettings(name=model), adapter=AdapterSettings.model_validate_json(settings))
+def counted_as(model: str, settings: str, form: str) -> ParameterCount:
+    """The count of an adapter on a model, once for all tasks of a form."""
+    config = Config(
+        model=ModelSettings(name=model),
+        adapter=AdapterSettings.model_validate_json(settings),
+        task=TaskSettings.model_validate({"form": form}),
+    )
     method = config.adapter.method
     (found,) = count_methods(config, [method], asked={method}, labels=None)
     return found.count
@@ -63,7 +75,27 @@ def counted_as(model: str, settings: str) -> ParameterCount:
 def counted(name: str) -> ParameterCount:
     """The count of a recipe."""
     config = recipe(name)
-    return counted_as(config.model.name or "", config.adapter.model_dump_json(exclude_unset=True))
+    settings = config.adapter.model_dump_json(exclude_unset=True)
+    return counted_as(config.model.name or "", settings, config.task.form)
+
+
+def queries_of_steps(name: str) -> list[int]:
+    """How many directions each step of a zeroth-order recipe asks."""
+    config = recipe(name)
+    task, training = config.task.name or "", config.training
+    assert training.max_steps is not None
+    steps_an_epoch = math.ceil(TRAINED_ON.get(task, 1000) / training.batch_size)
+    epochs = math.ceil(training.max_steps / steps_an_epoch)
+    return [queries_at(config.zo, step // steps_an_epoch + 1, epochs) for step in range(training.max_steps)]
+
+
+def copies(name: str) -> int:
+    """Bytes of a trained number at the worst moment of a step."""
+    if recipe(name).training.gradient == "backprop":
+        return COPIES
+    # Itself, its perturbed copy or its gradient, the directions that are kept and the last one.
+    size = 4 * counted(name).trainable
+    return 4 * (2 + min(max(queries_of_steps(name)), MOST_BYTES // size))
 
 
 def cell_of(name: str) -> PublishedScore:
@@ -124,7 +156,7 @@ def test_the_memory_is_that_of_the_weights_and_of_what_trains_and_fits_the_card(
     config, head = recipe(name), head_comment(name)
     count = counted(name)
     is_bf16 = config.model.dtype == "bfloat16"
-    weights, trained = (2 if is_bf16 else 4) * count.total, COPIES * count.trainable
+    weights, trained = (2 if is_bf16 else 4) * count.total, copies(name) * count.trainable
     said = [float(number) * BYTES[unit] for number, unit in re.findall(r"([\d.]+) (GB|MB|kB)\b", head)]
     cards, (first, *others) = said[0], said[1:]
     if "70b" in name:  # four cards, or one with a quantised base
@@ -140,6 +172,56 @@ def test_the_memory_is_that_of_the_weights_and_of_what_trains_and_fits_the_card(
         assert f"of {'bf16' if is_bf16 else 'fp32'} weights" in head
         needed = first + others[0] + others[1]
     assert needed <= 0.85 * cards
+
+
+@pytest.mark.parametrize("name", ADAZETA)
+def test_a_recipe_of_adazeta_trains_by_forward_passes_alone(name: str) -> None:
+    config, is_llama = recipe(name), "llama" in name
+    training, zo = config.training, config.zo
+
+    assert (training.gradient, training.scheduler, training.learning_rate) == ("zo", "constant", 1e-4)
+    assert (training.batch_size, training.select_by, zo.estimator) == (16, "loss", "central")
+    assert (training.max_steps, training.epochs) == (10_000 if is_llama else 80_000, None)
+    assert training.max_steps // (training.evaluate_every or 1) == (50 if is_llama else 10)
+    if is_llama:
+        assert (zo.schedule, zo.alpha, zo.beta, zo.max_queries) == ("adazeta", 0.85, 0.45, 20)
+        assert {"schedule", "alpha", "beta", "max_queries"} <= zo.model_fields_set
+    else:
+        assert (zo.schedule, zo.queries) == ("constant", 1)
+        assert {"schedule", "queries"} <= zo.model_fields_set
+
+
+@pytest.mark.parametrize("name", ADAZETA)
+def test_the_papers_epsilon_is_taken_in_fp32_only(name: str) -> None:
+    config = recipe(name)
+
+    if config.model.dtype == "float32":
+        assert config.zo.epsilon == 0.001
+    else:
+        assert (config.model.dtype, config.zo.epsilon) == ("bfloat16", None)
+        assert "--set zo.epsilon=0.001" in head_comment(name)
+
+
+@pytest.mark.parametrize("name", ADAZETA)
+def test_the_head_comment_counts_the_queries_and_the_forward_passes(name: str) -> None:
+    queries, head = queries_of_steps(name), head_comment(name)
+
+    assert f" {2 * sum(queries):,} forward passes" in head
+    if "llama" in name:
+        mean = sum(queries) / len(queries)
+        assert f"{queries[0]} in the first epoch, {queries[-1]} in the last, {mean:.1f} on average" in head
+
+
+@pytest.mark.parametrize("name", ADAZETA)
+def test_the_time_is_that_of_the_forward_passes_at_two_fifths_of_the_cards_speed(name: str) -> None:
+    head, count = head_comment(name), counted(name)
+    said = re.search(r"Time there: about ([\d.]+) (minutes|hours) .* passes of about ([\d,]+) tokens", head)
+    width, words, speed = (4096, 2 * 32_000, 312e12) if "llama" in name else (1024, 50_265, 8.1e12)
+
+    assert said is not None
+    operations = 2 * (count.total - words * width) * float(said[3].replace(",", ""))
+    seconds = 2 * sum(queries_of_steps(name)) * operations / (0.4 * speed)
+    assert float(said[1]) * {"minutes": 60, "hours": 3600}[said[2]] == pytest.approx(seconds, rel=0.06)
 
 
 @pytest.mark.parametrize("method", ["adapters", "lora", "adp", "rep"])

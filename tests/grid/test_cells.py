@@ -95,3 +95,24 @@ def test_a_missing_model_and_two_cells_of_one_name_are_refused() -> None:
 def test_a_recipe_of_several_tasks_in_turn_is_refused() -> None:
     with pytest.raises(ConfigError, match="one after the other"):
         cells_of(Axes(recipes=("paper/table4-sequential-adp",)))
+
+
+def test_backpropagation_in_a_grid_of_gradients_stands_once_without_settings_of_zeroth_order() -> None:
+    settings = {"training.gradient": ("backprop", "zo"), "zo.queries": (1, 4)}
+
+    cells = cells_of(Axes(methods=("adp",), tasks=("sst2",), settings=settings))
+
+    assert [cell.name for cell in cells] == [
+        "sst2-adp-minilm-gradient=backprop-seed0",
+        "sst2-adp-minilm-gradient=zo-queries=1-seed0",
+        "sst2-adp-minilm-gradient=zo-queries=4-seed0",
+    ]
+    assert [cell.config.zo.queries for cell in cells] == [1, 1, 4]
+
+
+def test_settings_of_zeroth_order_are_not_dropped_in_silence_where_nothing_reads_them() -> None:
+    settings = {"training.gradient": ("backprop",), "zo.queries": (1, 4)}
+
+    cells = cells_of(Axes(methods=("adp",), tasks=("sst2",), settings=settings))
+
+    assert [cell.config.zo.queries for cell in cells] == [1, 4]

@@ -52,7 +52,7 @@ def test_recipes_that_nothing_else_tells_apart_are_rows_of_their_own(tmp_path: P
 
     axes = Axes(recipes=tuple(paths), models=("bundled:minilm",), methods=("rep",), tasks=("sst2",))
 
-    assert labels_of(axes) == [f"rep, {path}" for path in paths]
+    assert labels_of(axes) == ["rep, rate1", "rep, rate2"]
 
 
 def test_settings_that_vary_are_part_of_a_rows_name() -> None:
@@ -104,3 +104,67 @@ def test_a_task_from_the_hub_beside_one_from_a_folder_has_a_column_of_its_own(tm
     )
 
     assert columns(axes) == ["sst2 on the hub", "sst2 on mine"]
+
+
+def recipes_in(folder: Path, **texts: str) -> tuple[str, ...]:
+    """The paths of recipes with these names and texts."""
+    for name, text in texts.items():
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
+    return tuple(str(folder / f"{name}.yaml") for name in texts)
+
+
+def test_recipes_that_differ_in_their_gradients_are_called_by_what_sets_them_apart(tmp_path: Path) -> None:
+    recipes = recipes_in(
+        tmp_path,
+        plain="training: {learning_rate: 0.001}",
+        one="training: {gradient: zo}\nzo: {queries: 1}",
+        four="training: {gradient: zo}\nzo: {queries: 4, epsilon: 0.001, backend: sequential}",
+        schedule="training: {gradient: zo}\nzo: {schedule: adazeta, alpha: 0.85, beta: 0.5}",
+        aside="training: {gradient: zo, objective: accuracy}\nzo: {estimator: one-sided, queries: 4}",
+    )
+
+    assert labels_of(Axes(recipes, ("bundled:minilm",), ("adp",), ("sst2", "trec"), (0, 1))) == [
+        "adp, gradient=backprop",
+        "adp, gradient=zo, queries=1",
+        "adp, gradient=zo, queries=4",
+        "adp, beta=0.5, gradient=zo, schedule=adazeta",
+        "adp, estimator=one-sided, gradient=zo, objective=accuracy, queries=4",
+    ]
+
+
+def test_recipes_of_several_tasks_with_different_gradients_never_share_a_row(tmp_path: Path) -> None:
+    recipes = recipes_in(
+        tmp_path,
+        exact="task: {name: sst2}\ntraining: {learning_rate: 0.001}",
+        estimated="task: {name: trec}\ntraining: {gradient: zo}",
+    )
+
+    assert len(labels_of(Axes(recipes, ("bundled:minilm",), ("adp",)))) == 2
+
+
+def test_recipes_tuned_to_their_tasks_share_a_row(tmp_path: Path) -> None:
+    recipes = recipes_in(
+        tmp_path,
+        one="task: {name: sst2}\ntraining: {gradient: zo, learning_rate: 0.1}\nzo: {epsilon: 0.01}",
+        two="task: {name: trec}\ntraining: {gradient: zo, learning_rate: 0.2}\nzo: {epsilon: 0.02}",
+    )
+
+    assert labels_of(Axes(recipes, ("bundled:minilm",), ("adp",))) == ["adp"]
+
+
+def test_the_two_alphas_are_told_apart() -> None:
+    settings = {"adapter.alpha": (1.0, 2.0), "zo.alpha": (1.0, 2.0)}
+    axes = Axes(methods=("adp",), tasks=("sst2",), settings=settings)
+
+    assert labels_of(axes, "training.gradient=zo", "zo.schedule=adazeta") == [
+        f"adp, alpha={adapter}, zo.alpha={schedule}" for adapter in (1, 2) for schedule in (1, 2)
+    ]
+
+
+def test_models_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) -> None:
+    names = ("first/base", "second/base", "other")
+    texts = {f"recipe{number}": f"model: {{name: {name}}}" for number, name in enumerate(names)}
+
+    axes = Axes(recipes_in(tmp_path, **texts), methods=("adp",), tasks=("sst2",))
+
+    assert labels_of(axes) == ["adp, first/base", "adp, second/base", "adp, other"]

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from loretta_cli.grid.axes import Axes
+from loretta_cli.grid.cells import Cell
 from loretta_cli.grid.folder import GridFolder
 from loretta_cli.grid.notes import notes
 from loretta_cli.grid.scores import compare
-from tests.grid.fake_runs import TWO_BY_TWO, cells_of
+from tests.grid.fake_runs import TWO_BY_TWO, cells_of, finish_both_gradients
 
 TRAINING_ROWS = "which rows train and which choose the checkpoint"
 REPORTED_ROWS = "which rows of a larger validation split are reported"
@@ -58,3 +59,14 @@ def test_the_tasks_are_named_where_only_some_are_drawn(tmp_path: Path) -> None:
 
 def test_one_seed_needs_no_note(tmp_path: Path) -> None:
     assert not said_of_seeds(tmp_path, Axes(methods=("rep",), tasks=("sst2",)), "data.protocol=low-data")
+
+
+def test_what_a_pass_is_is_said_where_forward_passes_alone_trained_a_row(tmp_path: Path) -> None:
+    folder = GridFolder(tmp_path)
+    backprop, zo = finish_both_gradients(folder, seeds=(0,))
+
+    def told(*cells: Cell) -> bool:
+        return any("A backward pass counts as one" in note for note in notes(compare(folder, cells)))
+
+    assert told(backprop, zo)
+    assert not told(backprop)

@@ -10,8 +10,9 @@ from loretta_cli.errors import RunError
 from loretta_cli.grid.axes import Axes
 from loretta_cli.grid.folder import GridFolder
 from loretta_cli.grid.layout import rows_of
-from loretta_cli.grid.scores import compare, published_for, read_result
-from tests.grid.fake_runs import cells_of, finish
+from loretta_cli.grid.results import read_result
+from loretta_cli.grid.scores import compare, published_for
+from tests.grid.fake_runs import cells_of, finish, finish_both_gradients
 
 SEEDS = Axes(methods=("rep",), tasks=("sst2",), seeds=(0, 1, 2))
 TWO_TASKS = Axes(methods=("rep", "lora"), tasks=("sst2", "trec"))
@@ -30,33 +31,6 @@ def test_mean_and_deviation_are_over_the_finished_seeds(tmp_path: Path) -> None:
     assert score.mean == pytest.approx(0.85)
     # Sample deviation: sqrt((0.05² + 0.05²) / 1).
     assert score.deviation == pytest.approx(0.0707106781)
-
-
-def test_losses_of_a_run_by_hand(tmp_path: Path) -> None:
-    folder, (cell, *_) = GridFolder(tmp_path), cells_of(SEEDS)
-    finish(folder, cell, 0.8, evaluated=((1, 0.6), (2, 0.5), (3, 0.9)))
-
-    measures = read_result(folder.run(cell)).measures
-
-    assert measures["best_step"] == 2
-    assert measures["train_loss"] == 0.4
-    assert (measures["loss_at_best_step"], measures["last_loss"]) == (0.5, 0.9)
-    assert measures["loss_gap"] == pytest.approx(0.5)
-    # Mean 2/3; squares 1/225, 1/36, 49/900; their sum over 2.
-    assert measures["loss_variance"] == pytest.approx((1 / 225 + 1 / 36 + 49 / 900) / 2)
-    assert measures["storage_bytes"] == 4096
-
-
-def test_a_single_evaluation_has_no_variance_and_a_run_without_losses_no_gap(tmp_path: Path) -> None:
-    folder, (first, second, _) = GridFolder(tmp_path), cells_of(SEEDS)
-    finish(folder, first, 0.8, evaluated=((2, 0.5),))
-    finish(folder, second, 0.8, evaluated=())
-
-    assert read_result(folder.run(first)).measures["loss_variance"] is None
-    measures = read_result(folder.run(second)).measures
-    assert (measures["last_loss"], measures["loss_gap"], measures["loss_at_best_step"]) == (None,) * 3
-    (row,) = compare(folder, cells_of(SEEDS)).rows
-    assert row.tasks["sst2"].measures["loss_gap"] == pytest.approx(0.1)
 
 
 def test_a_mean_over_tasks_needs_all_of_them(tmp_path: Path) -> None:
@@ -129,3 +103,27 @@ def test_settings_that_the_paper_did_not_print_get_no_number(setting: tuple[str,
     (key,) = rows_of(cells_of(axes))
 
     assert published_for(key, "sst2") is None
+
+
+def test_a_row_by_forward_passes_gets_the_number_of_one() -> None:
+    axes = Axes(models=("meta-llama/Llama-2-7b-hf",), methods=("adp",), tasks=("boolq",))
+    tables = []
+    for gradient in ("backprop", "zo"):
+        (key,) = rows_of(cells_of(axes, f"training.gradient={gradient}"))
+        published = published_for(key, "boolq")
+        assert published is not None
+        tables.append((published.table, published.gradient))
+
+    assert tables == [("LoRETTA Table 2", "backprop"), ("AdaZeta", "zo")]
+
+
+def test_a_comparison_knows_whether_forward_passes_alone_trained_one_that_is_finished(
+    tmp_path: Path,
+) -> None:
+    folder = GridFolder(tmp_path)
+    backprop, zo = finish_both_gradients(folder, seeds=(0,))
+
+    assert compare(folder, (backprop, zo)).has_zeroth_order
+    assert not compare(folder, (backprop,)).has_zeroth_order
+    folder.run(zo).report_file.unlink()
+    assert not compare(folder, (backprop, zo)).has_zeroth_order

@@ -14,7 +14,13 @@ from loretta_cli.grid.notes import notes
 from loretta_cli.grid.scores import Comparison, compare
 from loretta_cli.grid.tables import loss_table, markdown, score_table, short_loss_table
 from loretta_cli.report.screen_tables import tables_for_screen
-from tests.grid.fake_runs import TWO_BY_TWO, cells_of, finish, finish_two_data_sets
+from tests.grid.fake_runs import (
+    TWO_BY_TWO,
+    cells_of,
+    finish,
+    finish_both_gradients,
+    finish_two_data_sets,
+)
 
 
 def test_the_table_has_means_deviations_and_numbers_of_seeds(comparison: Comparison) -> None:
@@ -107,3 +113,26 @@ def test_a_task_on_two_data_sets_has_two_columns_and_a_mean(tmp_path: Path) -> N
         *("classification on reviews (accuracy)", "classification on tickets (accuracy)", "mean"),
     )
     assert row[:4] == ("rep", "90.00", "70.00", "80.00")
+
+
+def test_passes_are_a_column_where_forward_passes_alone_trained_a_row(
+    tmp_path: Path, comparison: Comparison
+) -> None:
+    folder = GridFolder(tmp_path / "both")
+    cells = finish_both_gradients(folder)
+
+    columns, rows = score_table(compare(folder, cells))
+
+    assert columns[-2:] == ("seconds", "passes")
+    # Three batches forward and backward; a mean of 34 and 36.
+    assert [row[-1] for row in rows] == ["6", "35"]
+    assert "passes" not in score_table(comparison)[0]
+
+
+def test_the_document_shows_the_picture_of_passes_where_there_is_one(
+    tmp_path: Path, comparison: Comparison
+) -> None:
+    folder = GridFolder(tmp_path / "both")
+
+    assert "(passes.png)" in markdown(compare(folder, finish_both_gradients(folder)))
+    assert "(passes.png)" not in markdown(comparison)

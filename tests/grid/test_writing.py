@@ -15,7 +15,7 @@ from loretta_cli.grid import writing
 from loretta_cli.grid.folder import GridFolder
 from loretta_cli.grid.scores import Comparison, compare
 from loretta_cli.grid.writing import write_comparison
-from tests.grid.fake_runs import TWO_BY_TWO, cells_of
+from tests.grid.fake_runs import TWO_BY_TWO, cells_of, finish_both_gradients
 
 
 def test_markdown_csv_and_json_say_the_same(
@@ -61,3 +61,15 @@ def test_before_the_first_run_is_finished_there_is_a_table_and_no_picture(tmp_pa
 
     assert "0 of 8 runs finished" in folder.table.read_text(encoding="utf-8")
     assert not folder.scores_picture.exists()
+
+
+def test_the_picture_of_passes_is_there_as_long_as_it_has_something_to_say(tmp_path: Path) -> None:
+    folder = GridFolder(tmp_path / "comparison")
+    backprop, zo = finish_both_gradients(folder, seeds=(0,))
+
+    write_comparison(folder, compare(folder, (backprop, zo)))
+    pixels = np.asarray(imread(folder.passes_picture))[:, :, :3]
+    assert (pixels.max(axis=2) - pixels.min(axis=2) > 0.3).sum() > 200
+
+    write_comparison(folder, compare(folder, (backprop,)))
+    assert not folder.passes_picture.exists()

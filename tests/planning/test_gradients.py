@@ -8,7 +8,7 @@ import pytest
 
 from loretta_cli.config import Config, load_config
 from loretta_cli.errors import ConfigError
-from loretta_cli.planning.gradients import decide_gradient
+from loretta_cli.planning.gradients import SECOND_MOMENT, decide_gradient, scaled_for_default_rate
 
 
 def decided(*settings: str, gradient: str = "zo") -> Config:
@@ -35,6 +35,9 @@ REFUSED = {
     ("adapter.method=full", "training.momentum=0.5"): ("training.momentum is 0.5", "without momentum"),
     ("adapter.method=full", "zo.backend=batched"): ("zo.backend is batched", "Leave zo.backend out"),
     ("training.objective=accuracy", "zo.split=rows"): ("zo.split is rows", "zo.split=queries"),
+    ("training.objective=accuracy", "zo.backend=batched"): ("scored one by one", "Leave zo.backend out"),
+    ("zo.memory=64", "zo.backend=sequential"): ("zo.memory is set", "zo.backend=batched"),
+    ("zo.memory=64", "adapter.method=full"): ("zo.memory is set", "zo.backend=batched"),
 }
 
 
@@ -101,3 +104,12 @@ def test_what_was_said_is_kept() -> None:
     config = decided("training.optimizer=adamw", "adapter.preset=paper")
 
     assert (config.training.optimizer, config.adapter.preset) == ("adamw", "paper")
+
+
+def test_default_rates_come_with_the_second_moment_that_they_were_measured_with() -> None:
+    assert scaled_for_default_rate(decided()).second_moment == SECOND_MOMENT
+    assert scaled_for_default_rate(decided("training.learning_rate=0.1")).second_moment is None
+    assert scaled_for_default_rate(decided("zo.second_moment=null")).second_moment is None
+    assert scaled_for_default_rate(decided("zo.second_moment=0.5")).second_moment == 0.5
+    assert scaled_for_default_rate(decided("training.optimizer=adamw")).second_moment is None
+    assert scaled_for_default_rate(decided(gradient="backprop")).second_moment is None

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
-from loretta_cli.tuners.saved_modules import freeze_as_buffers, hold_in_float32, release_float32, thaw
+from loretta_cli.tuners.merging import merge_into_base
+from loretta_cli.tuners.saved_modules import (
+    freeze_as_buffers,
+    hold_copies_in_float32,
+    hold_in_float32,
+    release_float32,
+    thaw,
+)
 from tests.tiny_models import tiny_model
 from tests.tuners.adapters import adapted, copy_of_state, logits, train
+from tests.tuners.baselines import with_method
 
 
 def net() -> nn.Sequential:
@@ -105,3 +114,34 @@ def test_modules_that_the_user_names_are_saved_without_training() -> None:
     train(model, "bert")
     assert all(torch.equal(model.state_dict()[name], before[name]) for name in names)
     assert torch.equal(logits(adapted("bert", "rep", "standard")), logits(tiny_model("bert")))
+
+
+@pytest.mark.parametrize("method", ["lora", "vera", "ia3", "prefix", "prompt", "p-tuning", "adp", "rep"])
+def test_whatever_trains_in_a_half_precision_model_is_fp32(method: str) -> None:
+    model = with_method("bert", method, model=tiny_model("bert", dtype=torch.bfloat16))
+    trained = [value for value in model.parameters() if value.requires_grad]
+
+    assert {value.dtype for value in trained} == {torch.float32}
+    assert logits(model).dtype == torch.bfloat16
+    reached = train(model, "bert")
+    assert "classifier" in " ".join(reached)
+    assert not hold_copies_in_float32(model), "all are held"
+
+
+def test_a_model_in_full_precision_has_nothing_to_hold() -> None:
+    model = with_method("bert", "lora")
+    assert not hold_copies_in_float32(model)
+    assert not any("float32_hooks" in module.__dict__ for module in model.modules())
+
+
+def test_a_head_held_in_fp32_is_released_when_it_is_merged() -> None:
+    model = with_method("bert", "lora", model=tiny_model("bert", dtype=torch.bfloat16))
+    train(model, "bert")
+    expected = logits(model).float()
+    merged = merge_into_base(model)
+
+    assert {value.dtype for value in merged.state_dict().values() if value.is_floating_point()} == {
+        torch.bfloat16
+    }
+    assert not any("float32_hooks" in module.__dict__ for module in merged.modules())
+    assert float((logits(merged).float() - expected).abs().max()) < 6e-2 * float(expected.abs().max())

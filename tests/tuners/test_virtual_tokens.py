@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 
 from loretta_cli.errors import ModelError
 from loretta_cli.tuners.targets import insert_adapter
-from loretta_cli.tuners.virtual_tokens import check_virtual_tokens
+from loretta_cli.tuners.virtual_tokens import ENCODER_PREFIX, TOKENS, check_virtual_tokens, made_tokens
 from tests.tiny_models import TASK_TYPES, same_base_other_head, tiny_model
 from tests.tuners.adapters import copy_of_state, inputs_of, logits, train
 from tests.tuners.baselines import with_method
@@ -119,3 +119,23 @@ def test_p_tuning_is_taken_up_again_where_it_was(tmp_path: Path) -> None:
     loaded = peft.PeftModel.from_pretrained(same_base_other_head("bert", state), tmp_path)
     torch.testing.assert_close(logits(loaded.eval()), expected, rtol=0, atol=1e-6)
     assert "prompt_embeddings" in load_file(tmp_path / "adapter_model.safetensors")
+
+
+@pytest.mark.parametrize("kind", ["MLP", "LSTM"])
+def test_the_saved_tokens_follow_from_the_saved_layers(kind: str, tmp_path: Path) -> None:
+    base = tiny_model("bert")
+    config = peft.PromptEncoderConfig(
+        task_type="SEQ_CLS", num_virtual_tokens=4, encoder_hidden_size=6, encoder_reparameterization_type=kind
+    )
+    model: Any = insert_adapter(base, config)
+    expected = model.get_prompt_embedding_to_save("default")
+    model.save_pretrained(tmp_path, save_embedding_layers=False)
+    saved = load_file(tmp_path / "adapter_model.safetensors")
+
+    torch.testing.assert_close(saved[TOKENS], expected, rtol=0, atol=1e-6)
+    before = torch.get_rng_state()
+    read: Any = peft.PeftConfig.from_pretrained(str(tmp_path))
+    assert torch.equal(made_tokens(read, saved), saved[TOKENS])
+    assert torch.equal(torch.get_rng_state(), before)
+    saved[f"{ENCODER_PREFIX}embedding.weight"] += 1
+    assert not torch.equal(made_tokens(read, saved), saved[TOKENS])

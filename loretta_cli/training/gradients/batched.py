@@ -16,9 +16,9 @@ from torch.func import functional_call
 
 from loretta_cli.tasks.forms import TaskForm
 from loretta_cli.training.gradients.base import BatchLoss
+from loretta_cli.training.gradients.losses_at import Point, Sequential
 from loretta_cli.training.gradients.own_copies import each_copy_apart, owners
 from loretta_cli.training.gradients.vector import ParameterVector
-from loretta_cli.training.gradients.zeroth_order import Point, Sequential
 
 
 class Batched:

@@ -23,8 +23,8 @@ from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.errors import TrainingError
 from loretta_cli.training.gradients.base import BatchLoss
 from loretta_cli.training.gradients.directions import direction
+from loretta_cli.training.gradients.losses_at import Point, Sequential
 from loretta_cli.training.gradients.vector import ParameterVector
-from loretta_cli.training.gradients.zeroth_order import Point, Sequential
 
 GRID = (1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1, 3e-1)
 DIRECTIONS = 4
@@ -103,6 +103,15 @@ def calibrate(
         return Calibration(min(eps for eps in slopes if changed[eps] >= needed), None, passes)
     eps, error = _least_wrong(slopes, power=2 if two_sided else 1)
     return Calibration(eps, error, passes)
+
+
+def passes_to_calibrate(*, two_sided: bool) -> int:
+    """Forward passes that :func:`calibrate` takes.
+
+    Args:
+        two_sided: Whether the slopes are central differences.
+    """
+    return DIRECTIONS * len(GRID) * 2 if two_sided else DIRECTIONS * len(GRID) + 1
 
 
 def _least_wrong(slopes: dict[float, list[float]], *, power: int) -> tuple[float, float]:

@@ -34,9 +34,9 @@ from loretta_cli.training.gradients.calibration import (
     evaluation_around,
 )
 from loretta_cli.training.gradients.directions import direction
+from loretta_cli.training.gradients.losses_at import Point, Sequential
 from loretta_cli.training.gradients.slopes import SlopeCheck, Theory, compare, theory
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
-from loretta_cli.training.gradients.zeroth_order import Point, Sequential
 from loretta_cli.training.sampling import (
     WEIGHT,
     LengthGroupedSampler,

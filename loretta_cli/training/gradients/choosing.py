@@ -18,9 +18,9 @@ from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.measure.live_memory import peak_rise_bytes
 from loretta_cli.training.gradients.base import BatchLoss
 from loretta_cli.training.gradients.batched import Batched, tokens_of
+from loretta_cli.training.gradients.losses_at import LossesAt, Point, Sequential
 from loretta_cli.training.gradients.own_copies import CopiesError
 from loretta_cli.training.gradients.vector import ParameterVector
-from loretta_cli.training.gradients.zeroth_order import LossesAt, Point, Sequential
 
 REPEATS = 3
 TOLERANCE, HALF_TOLERANCE = 1e-5, 2e-2
@@ -39,19 +39,25 @@ class Choice:
         tokens: Of all copies in one forward pass, at most; of ``sequential``, 0.
         passes: Forward passes that it took to choose.
         why: A clause for the user.
+        is_timed: Whether a clock had a say, so that another run may choose otherwise.
     """
 
     backend: Literal["sequential", "batched"]
     tokens: int
     passes: int
     why: str
+    is_timed: bool = False
 
     @property
     def note(self) -> str:
         """The choice as a sentence."""
         how = "several at once" if self.backend == "batched" else "one by one"
         paid = f", found with {self.passes} forward passes" if self.passes else ""
-        return f"queries are evaluated {how}: {self.why}{paid}"
+        note = f"queries are evaluated {how}: {self.why}{paid}"
+        if self.is_timed and self.backend == "batched":
+            # The clock may say otherwise the next time.
+            note += "; set zo.backend=batched to have the same bits again"
+        return note
 
 
 def losses_by(backend: str, tokens: int, vector: ParameterVector, loss: BatchLoss) -> LossesAt:
@@ -93,6 +99,20 @@ def choose(
         vector.become(trial.theta)
 
 
+def most_passes_to_choose(settings: ZerothOrderSettings, *, points: int, eps: float) -> int:
+    """The most forward passes that :func:`choose` takes.
+
+    Args:
+        settings: The section ``zo``.
+        points: The most that a step evaluates.
+        eps: Their distance, or the least that it can be.
+    """
+    if settings.backend == "sequential":
+        return 0
+    compared = 1 + (len(_distances(eps)) + 1) * points
+    return compared if settings.backend == "batched" else compared + REPEATS * (2 + points)
+
+
 class _Trial:
     def __init__(
         self, vector: ParameterVector, loss: BatchLoss, draw: Callable[[int], torch.Tensor], eps: float
@@ -115,12 +135,10 @@ class _Trial:
         if settings.backend == "batched":
             return Choice("batched", several.tokens, self.passes, f"{copies} in a forward pass, as set")
         share = self._share_of_time(several, copies)
-        if share >= 1:
-            return Choice(
-                "sequential", 0, self.passes, f"{copies} in a forward pass take {share:.2f} of the time"
-            )
         why = f"{copies} in a forward pass take {share:.2f} of the time"
-        return Choice("batched", several.tokens, self.passes, why)
+        if share >= 1:
+            return Choice("sequential", 0, self.passes, why, is_timed=True)
+        return Choice("batched", several.tokens, self.passes, why, is_timed=True)
 
     def _compare(self, several: Batched, copies: int) -> None:
         """See that the losses of both ways are equal.
@@ -130,15 +148,14 @@ class _Trial:
         """
         is_exact = all(one.dtype == torch.float32 for one in self.loss.model.parameters())
         tolerance = TOLERANCE if is_exact else HALF_TOLERANCE
-        eps, points = self.eps, _points(copies)
-        while True:
+        points = _points(copies)
+        for eps in _distances(self.eps):
             single = list(self._evaluate(Sequential(self.vector), points, eps))
             size = max(1.0, *map(abs, single))
             if max(single) - min(single) > SPREAD * tolerance * size:
                 break
-            eps *= 4
-            if not eps <= MOST_EPS:
-                raise CopiesError("the loss of the first batch changes too little to compare copies by it")
+        else:
+            raise CopiesError("the loss of the first batch changes too little to compare copies by it")
         try:
             together = self._evaluate(several, points, eps)
         except CopiesError:
@@ -164,6 +181,14 @@ class _Trial:
         self.passes += len(points)
         found = losses_at(self.loss, self.theta, points, self.draw, eps)
         return [found[point] for point in points]
+
+
+def _distances(eps: float) -> list[float]:
+    """``eps``, and larger ones at which to look where losses change too little."""
+    found = [eps]
+    while found[-1] * 4 <= MOST_EPS:
+        found.append(found[-1] * 4)
+    return found
 
 
 def _points(count: int) -> list[Point]:

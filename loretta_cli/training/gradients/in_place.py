@@ -10,7 +10,7 @@ replay, goes the same way with the same roundings, without the forward passes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -21,7 +21,7 @@ from loretta_cli.training.gradients.vector import ParameterVector
 from loretta_cli.training.gradients.weights import Weights
 from loretta_cli.training.gradients.zeroth_order import Step, ZerothOrder
 
-IN_PLACE = "in-place"
+IN_PLACE: Final = "in-place"
 """What a trajectory's header calls the back end."""
 
 
@@ -75,7 +75,7 @@ class InPlace(ZerothOrder):
 
 def evaluated(loss: BatchLoss) -> torch.Tensor:
     """The loss at the weights as they are, without dropout and without a graph."""
-    loss.model.eval()
+    loss.switch_off_dropout()
     with torch.no_grad():
         return loss()
 

@@ -29,13 +29,15 @@ from loretta_cli.training.gradients.calibration import (
 from loretta_cli.training.gradients.choosing import Choice, choose, losses_by
 from loretta_cli.training.gradients.directions import GENERATOR
 from loretta_cli.training.gradients.in_place import IN_PLACE, InPlace, evaluated
-from loretta_cli.training.gradients.query_schedules import length_of_training, passes_of, queries_at
+from loretta_cli.training.gradients.length import length_of_training
+from loretta_cli.training.gradients.losses_at import Point
+from loretta_cli.training.gradients.query_schedules import most_queries, passes_of
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.telling import tell
-from loretta_cli.training.gradients.trajectory import Header, Record, Trajectory
+from loretta_cli.training.gradients.trajectory import Backend, Header, Record, Trajectory
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
 from loretta_cli.training.gradients.weights import Weights
-from loretta_cli.training.gradients.zeroth_order import Beginning, Point, ZerothOrder
+from loretta_cli.training.gradients.zeroth_order import Beginning, ZerothOrder
 
 
 def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
@@ -156,7 +158,8 @@ def _header(run: TrainingRun, vector: ParameterVector, loss: BatchLoss, weights:
                 f"even with the best zo.epsilon, {eps:g}, slopes are {found.error:.0%} off or more; they are "
                 "better with model.dtype=float32 and zo.estimator=central"
             )
-    backend, chunk = IN_PLACE, 0
+    backend: Backend = IN_PLACE
+    chunk = 0
     if weights is None:
         choice = _choice(run, vector, loss, eps)
         run.reporter.note(choice.note)
@@ -185,8 +188,7 @@ def _header(run: TrainingRun, vector: ParameterVector, loss: BatchLoss, weights:
 def _choice(run: TrainingRun, vector: ParameterVector, loss: BatchLoss, eps: float) -> Choice:
     """How to evaluate the points of all steps; every process takes the first one's choice."""
     zo, mine = run.config.zo, processes()
-    epochs = length_of_training(run.config, run.rows).epochs
-    queries = max(queries_at(zo, epoch, epochs) for epoch in (1, epochs))
+    queries = most_queries(zo, length_of_training(run.config, run.rows).epochs)
     points = passes_of(zo, queries if zo.split == "rows" else -(-queries // mine.count))
     draw = RecentDirections(run.config.training.seed, zo.directions, vector)
     found = choose(zo, vector, loss, functools.partial(draw, CALIBRATION_STEP), points=points, eps=eps)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.report import Reporter
+from loretta_cli.training.gradients.guards import SIZES_NEEDED, Guard
 from loretta_cli.training.gradients.trajectory import Record
 
 
-def tell(reporter: Reporter, settings: ZerothOrderSettings, record: Record, pace: float) -> None:
-    """Say what happened in a step, and what it means.
+def tell(reporter: Reporter, settings: ZerothOrderSettings, record: Record, guard: Guard) -> None:
+    """Say what happened in a step, if it was out of the ordinary, and what it means.
 
     Args:
         reporter: Hears it.
         settings: The section ``zo``.
-        record: Of a step with an event.
-        pace: What the learning rate is multiplied by from now on.
+        record: Of a step.
+        guard: That has seen the record.
     """
     step = f"step {record.step + 1}"
     if record.event == "skip":
@@ -24,7 +25,12 @@ def tell(reporter: Reporter, settings: ZerothOrderSettings, record: Record, pace
     elif record.event == "rollback":
         to = f"those after step {record.to}" if record.to else "those of the start"
         reporter.warn(
-            f"{step}: the losses of late are over {settings.rollback:g} times the first ones or not finite "
-            f"(zo.rollback); the parameters are {to} again, and steps are {1 / pace:,.0f} times shorter than "
-            "the schedule has them; a lower training.learning_rate avoids it"
+            f"{step}: the losses of late are over {guard.limit:.3g}, not finite, or the same whatever the "
+            f"parameters are (zo.rollback); they are {to} again, and steps are {1 / guard.pace:,.0f} times "
+            "shorter than the schedule has them; a lower training.learning_rate avoids it"
+        )
+    elif record.step + 1 == SIZES_NEEDED and guard.has_not_begun:
+        reporter.warn(
+            f"all slopes of the first {SIZES_NEEDED} steps are 0, so nothing is trained; set a larger "
+            "zo.epsilon (unset, it is measured), or a larger training.batch_size"
         )

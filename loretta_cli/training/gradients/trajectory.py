@@ -12,13 +12,16 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from loretta_cli.errors import RunError
 from loretta_cli.replacing import replacing
-from loretta_cli.training.gradients.directions import Distribution
+from loretta_cli.training.gradients.directions import GENERATOR, Distribution
 
 VERSION = 1
+Backend = Literal["sequential", "batched", "in-place"]
 EVENTS = ("skip", "clip", "rollback")
 
 
@@ -30,7 +33,7 @@ class Header:
         seed: Of the directions.
         distribution: Of the directions.
         estimator: ``central`` or ``one-sided``.
-        generator: Draws the directions.
+        generator: Draws the directions; those of another cannot be drawn again.
         parameters: Name and size of every trained parameter, in the order of the direction's numbers.
         undecayed: Names of those that weight decay leaves out.
         optimizer: Its name in ``training.optimizer``.
@@ -46,7 +49,7 @@ class Header:
 
     seed: int
     distribution: Distribution
-    estimator: str
+    estimator: Literal["central", "one-sided"]
     generator: str
     parameters: dict[str, int]
     undecayed: tuple[str, ...]
@@ -54,11 +57,14 @@ class Header:
     optimizer_options: dict[str, float]
     eps: float
     passes: int
-    backend: str
+    backend: Backend
     chunk: int
     threads: int
     versions: dict[str, str] = field(default_factory=dict)
     version: int = VERSION
+
+
+_HEADER = TypeAdapter(Header)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +73,7 @@ class Record:
 
     Args:
         step: From 0.
-        loss: The mean of the losses at the perturbed points, or None if none was finite.
+        loss: The mean of the finite losses at the perturbed points; None where no slope was finite.
         g: The projected gradient of each query; None for a query whose losses were not finite.
         eps: The distance of the perturbed points from the present one.
         lr: The optimizer's learning rate.
@@ -114,7 +120,8 @@ class Trajectory:
         """Header and records; a last line that a crash left unfinished is dropped.
 
         Raises:
-            RunError: If the file is missing, or a line is no record or not of the next step.
+            RunError: If the file is missing, its directions are of another generator, or a line is no record
+                or not of the next step.
         """
         try:
             lines = self.path.read_bytes().split(b"\n")
@@ -147,13 +154,26 @@ class Trajectory:
     def _header(self, line: bytes) -> Header:
         try:
             values = json.loads(line)["header"]
-            header = Header(**{**values, "undecayed": tuple(values["undecayed"])})
+            header = _HEADER.validate_json(json.dumps(values), strict=True)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(map(str, first["loc"])) or "the whole"
+            raise RunError(
+                f"The trajectory {self.path} does not begin with a header: {key}: {first['msg']}.",
+                hint="The file was changed, or is from another version of loretta.",
+            ) from error
         except (ValueError, KeyError, TypeError) as error:
             raise RunError(f"The trajectory {self.path} does not begin with a header.") from error
         if header.version != VERSION:
             raise RunError(
                 f"The trajectory {self.path} has version {header.version}; this version of loretta reads "
                 f"{VERSION}."
+            )
+        if header.generator != GENERATOR:
+            raise RunError(
+                f"The directions of the trajectory {self.path} were drawn by {header.generator!r}; this "
+                f"version of loretta draws them by {GENERATOR!r}.",
+                hint="Use the version of loretta that trained the run, or train it anew with --overwrite.",
             )
         return header
 

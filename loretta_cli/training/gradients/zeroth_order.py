@@ -13,7 +13,7 @@ import statistics
 from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -22,65 +22,18 @@ from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.errors import TrainingError
 from loretta_cli.processes import Processes, from_all
 from loretta_cli.training.gradients.base import BatchLoss, Moment
+from loretta_cli.training.gradients.estimates import estimate, points_of, projected_gradients
 from loretta_cli.training.gradients.guards import LOSSES_KEPT, Guard
+from loretta_cli.training.gradients.losses_at import LossesAt
+from loretta_cli.training.gradients.losses_at import Point as Point  # noqa: PLC0414 - others import it from here
 from loretta_cli.training.gradients.query_schedules import passes_of, queries_at
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.trajectory import EVENTS, Record, Trajectory, finite
 from loretta_cli.training.gradients.vector import ParameterVector
 
-Point = tuple[int, int]
-"""A query, and the side of it: 1, -1, or 0 for the parameters as they are."""
-MOST_ROLLBACKS = 5
+MOST_ROLLBACKS = 7
 STEPS_BETWEEN_CHECKS = 50
 """After so many steps, several processes compare their parameters."""
-
-
-class LossesAt(Protocol):
-    """Evaluates a batch's loss at several points around the present parameters."""
-
-    def __call__(
-        self,
-        loss: BatchLoss,
-        theta: torch.Tensor,
-        points: Sequence[Point],
-        draw: Callable[[int], torch.Tensor],
-        eps: float,
-    ) -> dict[Point, float]:
-        """The loss at ``theta + side * eps * draw(query)`` of each point (query, side).
-
-        Args:
-            loss: Of the batch.
-            theta: The parameters, ``(size,)``.
-            points: Where to evaluate.
-            draw: The direction of a query, ``(size,)``, on the device of ``theta``.
-            eps: Distance of the points.
-        """
-
-
-class Sequential:
-    """One forward pass after the other.
-
-    Args:
-        vector: The trained parameters.
-    """
-
-    def __init__(self, vector: ParameterVector) -> None:
-        self.vector = vector
-
-    def __call__(
-        self,
-        loss: BatchLoss,
-        theta: torch.Tensor,
-        points: Sequence[Point],
-        draw: Callable[[int], torch.Tensor],
-        eps: float,
-    ) -> dict[Point, float]:
-        """See :class:`LossesAt`."""
-        found = {}
-        for query, side in points:
-            self.vector.become(torch.add(theta, draw(query), alpha=side * eps) if side else theta)
-            found[query, side] = float(loss())
-        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +91,7 @@ class ZerothOrder:
         checkpoints: The numbers of steps after which there is one.
         point: The folder with the parameters after a number of steps, for a rollback.
         optimizer: The optimizer, once there is one.
-        tell: Hears of each new record with an event, and what the learning rate is multiplied by from now on.
+        tell: Hears of each new record, and the guard that has seen it.
     """
 
     averages = False
@@ -158,7 +111,7 @@ class ZerothOrder:
         checkpoints: Container[int],
         point: Callable[[int], Path],
         optimizer: Callable[[], torch.optim.Optimizer],
-        tell: Callable[[Record, float], None],
+        tell: Callable[[Record, Guard], None],
     ) -> None:
         self.settings, self.vector, self.seed, self.epochs = settings, vector, seed, epochs
         self.mine, self.begin, self.trajectory = mine, begin, trajectory
@@ -203,8 +156,8 @@ class ZerothOrder:
         if is_new and self.trajectory is not None:
             self.trajectory.append(record)
         self._remember(record)
-        if is_new and record.event:
-            self.tell(record, self.guard.pace)
+        if is_new:
+            self.tell(record, self.guard)
         self._apply(record, step.theta)
         self._step = None
         return step.theta.new_tensor(self.last_loss)
@@ -237,7 +190,7 @@ class ZerothOrder:
         return self._step
 
     def _present(self) -> torch.Tensor:
-        return self.vector.read()
+        return self.vector.present()
 
     def _evaluate(self, step: Step, loss: BatchLoss, scale: float) -> None:
         """Add a batch's losses at all points of the step."""
@@ -247,7 +200,7 @@ class ZerothOrder:
         def draw(query: int) -> torch.Tensor:
             return self._direction(step.number, query)
 
-        loss.model.eval()
+        loss.switch_off_dropout()
         try:
             with torch.no_grad():
                 found = losses_at(loss, step.theta, points, draw, self.eps)
@@ -261,9 +214,7 @@ class ZerothOrder:
         """Where this process evaluates."""
         splits_rows = self.settings.split == "rows"
         own = [query for query in range(queries) if splits_rows or query % self.mine.count == self.mine.rank]
-        if self.settings.estimator == "central":
-            return [(query, side) for query in own for side in (1, -1)]
-        return [(0, 0), *((query, 1) for query in own)]
+        return points_of(self.settings, own)
 
     def _of_all(self, found: dict[Point, float], queries: int) -> dict[Point, float]:
         """The losses that all processes have found, or the means of what they found of their rows."""
@@ -281,28 +232,13 @@ class ZerothOrder:
 
     def _measured(self, step: Step, moment: Moment) -> Record:
         """The record of a step whose losses are all there."""
-        losses, eps = step.losses, self.eps
         self.passes += step.passes
-        g: list[float | None] = []
-        for query in range(step.queries):
-            if self.settings.estimator == "central":
-                slope = (losses[query, 1] - losses[query, -1]) / (2 * eps)
-            else:
-                slope = (losses[query, 1] - losses[0, 0]) / eps
-            g.append(slope if math.isfinite(slope) else None)
-        if self.settings.normalize:
-            g = self._normalized(g, [losses[query, 1] for query in range(step.queries)])
-        seen = [value for value in losses.values() if math.isfinite(value)]
+        g = projected_gradients(self.settings, step.losses, step.queries, self.eps)
+        seen = [value for value in step.losses.values() if math.isfinite(value)]
         if not finite(g):
             return self._record(moment, None, g, event="skip")
         cut, was_cut = self.guard.clipped(g)
         return self._record(moment, statistics.fmean(seen), cut, event="clip" if was_cut else "")
-
-    def _normalized(self, g: Sequence[float | None], losses: Sequence[float]) -> list[float | None]:
-        """Differences of the losses in units of their standard deviation (FZOO) instead of ``eps``."""
-        seen = [value for value in losses if math.isfinite(value)]
-        spread = statistics.stdev(seen) if len(seen) > 1 else 0.0
-        return [None if value is None or spread == 0 else value * self.eps / spread for value in g]
 
     def _record(
         self,
@@ -357,12 +293,13 @@ class ZerothOrder:
         self.guard.saved(steps)
 
     def summary(self) -> dict[str, Any]:
-        """Forward passes, their distance, queries of the last step, and how often the guards acted."""
+        """Forward passes, their distance, queries of the last step, what the guards did, the pace now."""
         return {
             "forward_passes": self.passes,
             "eps": self.last.eps if self.last else None,
             "queries": len(self.last.g) if self.last else 0,
             "events": {name: self.guard.events[name] for name in EVENTS},
+            "pace": self.guard.pace,
         }
 
     def _check_equal(self, theta: torch.Tensor) -> None:
@@ -374,18 +311,3 @@ class ZerothOrder:
 
     def _digest(self, theta: torch.Tensor) -> str:
         return hashlib.sha256(theta.cpu().numpy().tobytes()).hexdigest()
-
-
-def estimate(record: Record, draw: Callable[[int], torch.Tensor], like: torch.Tensor) -> torch.Tensor:
-    """The gradient that a record stands for: the mean of ``g_q z_q`` over the queries that count, scaled.
-
-    Args:
-        record: Of a step.
-        draw: The direction of a query.
-        like: A vector of the size and device of the directions.
-    """
-    counted = [(query, value) for query, value in enumerate(record.g) if value is not None]
-    total = torch.zeros_like(like)
-    for query, value in counted:
-        total.add_(draw(query), alpha=record.scale * value / len(counted))
-    return total

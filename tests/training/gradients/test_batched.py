@@ -16,9 +16,9 @@ from loretta_cli.tasks import TASKS, Example
 from loretta_cli.tasks.forms import make_form
 from loretta_cli.training.gradients.base import BatchLoss
 from loretta_cli.training.gradients.batched import Batched, tokens_of
+from loretta_cli.training.gradients.losses_at import Point, Sequential
 from loretta_cli.training.gradients.own_copies import CopiesError, each_copy_apart, owners
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
-from loretta_cli.training.gradients.zeroth_order import Point, Sequential
 from loretta_cli.tuners import LorettaAdpConfig, LorettaRepConfig
 from tests.batch_losses import batch_loss, directions_for, family_loss
 from tests.tiny_folders import save_tiny_decoder, save_tiny_encoder_decoder

@@ -25,6 +25,20 @@ def command(place: Path, output: Path, *settings: str) -> list[str]:
     ]
 
 
+def free_command(place: Path, output: Path, *settings: str) -> list[str]:
+    """Without a number of steps and without eps."""
+    return [
+        *("train", "--model", str(place / "model"), "--method", "adp", "--task", "sst2", "--gradient", "zo"),
+        *("--data", str(place / "data"), "--output", str(output)),
+        *(
+            part
+            for one in ("data.protocol=paper", "zo.queries=2", "training.batch_size=4", "training.warmup=0")
+            for part in ("--set", one)
+        ),
+        *(part for one in settings for part in ("--set", one)),
+    ]
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("batched")
@@ -83,3 +97,30 @@ def test_batched_and_sequential_runs_have_the_same_losses_but_for_rounding(whole
     )
     assert (header.backend, header.chunk, header.passes) == ("sequential", 0, 0)
     assert [one.loss for one in several] == pytest.approx([one.loss for one in single], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("zo.epsilon=0.01", "zo.backend=batched"),
+        ("zo.backend=auto", "zo.estimator=one-sided"),
+        ("zo.epsilon=0.01", "zo.backend=sequential", "zo.schedule=linear", "zo.max_queries=4"),
+    ],
+)
+def test_the_forward_passes_of_a_whole_run_stay_within_the_budget(
+    settings: tuple[str, ...], place: Path, tmp_path: Path
+) -> None:
+    budget = 120
+    more = (*settings, f"zo.max_forward_passes={budget}", "training.epochs=99", "data.validation_rows=4")
+    outcome = loretta(*free_command(place, tmp_path / "run", *more))
+    assert outcome.exit_code == 0, outcome.stderr
+    _, records = Trajectory(tmp_path / "run" / "trajectory.jsonl").read()
+    assert budget - 80 < records[-1].forward_passes <= budget
+    assert records[-1].lr < records[0].lr / 2, "the schedule ends with the run"
+
+
+def test_a_budget_that_does_not_pay_for_the_start_leaves_no_folder(place: Path, tmp_path: Path) -> None:
+    outcome = loretta(*free_command(place, tmp_path / "run", "zo.max_forward_passes=64"))
+    assert outcome.exit_code == 2
+    assert "but 119 are needed: 64 to measure zo.epsilon" in outcome.stderr
+    assert not (tmp_path / "run").exists()

@@ -9,7 +9,13 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from loretta_cli.errors import TrainingError
-from loretta_cli.training.gradients.calibration import DIRECTIONS, GRID, Calibration, calibrate
+from loretta_cli.training.gradients.calibration import (
+    DIRECTIONS,
+    GRID,
+    Calibration,
+    calibrate,
+    passes_to_calibrate,
+)
 
 Point = tuple[int, int]
 
@@ -78,7 +84,7 @@ def test_the_passes_are_counted(two_sided: bool, passes: int) -> None:
     losses = Losses(noise=1e-6, bend=1.0, twist=1.0)
     found = calibrate(losses, two_sided=two_sided)
 
-    assert losses.calls == found.passes == passes
+    assert losses.calls == found.passes == passes_to_calibrate(two_sided=two_sided) == passes
 
 
 def test_slopes_without_any_error_are_enough() -> None:

@@ -14,9 +14,9 @@ from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.training.gradients import choosing
 from loretta_cli.training.gradients.base import BatchLoss
 from loretta_cli.training.gradients.batched import Batched, tokens_of
-from loretta_cli.training.gradients.choosing import Choice, choose, losses_by
+from loretta_cli.training.gradients.choosing import Choice, choose, losses_by, most_passes_to_choose
+from loretta_cli.training.gradients.losses_at import Sequential
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
-from loretta_cli.training.gradients.zeroth_order import Sequential
 from tests.batch_losses import LabelledForm, batch_loss, directions_for, family_loss
 from tests.tiny_models import labelled_batch, tiny_model
 
@@ -35,7 +35,7 @@ def chosen(
     before = vector.read()
     found = choose(settings, vector, loss, directions_for(vector), points=points, eps=1e-3)
     hook.remove()
-    assert found.passes == sum(seen) // rows
+    assert found.passes == sum(seen) // rows <= most_passes_to_choose(settings, points=points, eps=1e-3)
     assert torch.equal(vector.read(), before)
     return found
 
@@ -62,12 +62,14 @@ def test_the_faster_one_is_taken_and_the_note_says_why(
     assert found.backend == backend
     assert found.tokens == (4 * tokens_of(loss) if backend == "batched" else 0)
     assert f"4 in a forward pass take {share:.2f} of the time" in found.note
+    assert ("; set zo.backend=batched to have the same bits again" in found.note) == (backend == "batched")
 
 
 def test_what_is_set_to_be_batched_is_not_timed(monkeypatch: pytest.MonkeyPatch) -> None:
     with_share(monkeypatch, 9.0)
     found = chosen(BATCHED, *family_loss("bert", "adp", "lean"))
     assert (found.backend, found.why) == ("batched", "4 in a forward pass, as set")
+    assert "bits" not in found.note
 
 
 def test_no_more_copies_are_made_than_the_memory_holds() -> None:
@@ -123,6 +125,28 @@ def test_losses_that_do_not_change_prove_nothing() -> None:
     loss, vector = family_loss("bert", "adp", "lean")
     found = chosen(BATCHED, batch_loss(loss.model, loss.inputs, FlatForm()), vector)
     assert (found.backend, "changes too little" in found.why) == ("sequential", True)
+    assert found.passes == 1 + 4 * 5, "eps is 0.001, 0.004 ... 0.256"
+    assert most_passes_to_choose(BATCHED, points=4, eps=1e-3) == 1 + 4 * (5 + 1)
+
+
+@pytest.mark.parametrize("eps", [2.0, 1.0, 0.25, 0.2, 1e-4])
+def test_the_most_passes_to_choose_are_those_of_a_loss_that_changes_late(
+    eps: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Losses that are told apart at the last distance only, and then the clock is asked.
+    loss, vector = family_loss("bert", "adp", "lean")
+    last = choosing._distances(eps)[-1]
+    monkeypatch.setattr(choosing, "SPREAD", 0)
+    evaluate = choosing._Trial._evaluate
+
+    def flat(trial: Any, losses_at: Any, points: Any, eps: float) -> list[float]:
+        found = evaluate(trial, losses_at, points, eps)
+        return found if eps == last or losses_at.__class__ is Batched else [0.0] * len(found)
+
+    monkeypatch.setattr(choosing._Trial, "_evaluate", flat)
+    found = choose(ZerothOrderSettings(), vector, loss, directions_for(vector), points=4, eps=eps)
+    assert found.is_timed
+    assert found.passes == most_passes_to_choose(ZerothOrderSettings(), points=4, eps=eps)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from loretta_cli.config import ZerothOrderSettings
-from loretta_cli.training.gradients.guards import LOSSES_KEPT, SIZES_KEPT, SIZES_NEEDED, Guard
+from loretta_cli.training.gradients.guards import GUESSING, LOSSES_KEPT, SIZES_KEPT, SIZES_NEEDED, Guard
 from loretta_cli.training.gradients.trajectory import Record
 
 
@@ -53,7 +53,15 @@ def test_the_median_is_of_the_sizes_of_late() -> None:
 
 
 def test_without_the_setting_nothing_is_clipped() -> None:
-    assert guard([1.0] * 50).clipped((1e9,)) == ((1e9,), False)
+    assert guard([1.0] * 50, clip=None).clipped((1e9,)) == ((1e9,), False)
+
+
+def test_slopes_of_a_metric_are_not_cut_to_zero_because_most_are() -> None:
+    made = Guard(ZerothOrderSettings(clip=3.0))
+    for step in range(40):
+        made.add(record(step, -0.5, (2.0,) if step % 4 == 0 else (0.0,)))
+
+    assert made.clipped((5.0, 7.0)) == ((5.0, 6.0), True)
 
 
 def test_the_second_moment_is_adams_with_one_number_and_bias_correction() -> None:
@@ -75,10 +83,10 @@ def test_without_the_second_moment_the_scale_is_one() -> None:
     assert guard([1.0]).scale((7.0,)) == 1.0
 
 
-def test_each_rollback_slows_down_more_than_the_one_before() -> None:
+def test_each_rollback_makes_steps_ten_times_shorter() -> None:
     made = guard([1.0])
     assert made.pace == 1
-    for number, pace in enumerate((1e-1, 1e-3, 1e-6, 1e-10, 1e-15), start=1):
+    for number, pace in enumerate((1e-1, 1e-2, 1e-3), start=1):
         made.add(record(number, None, (), "rollback", 0))
         assert made.pace == pytest.approx(pace, rel=1e-12)
         assert made.scale((7.0,)) == 1.0
@@ -103,6 +111,26 @@ def test_a_first_batch_that_is_easier_than_others_sets_off_nothing() -> None:
         assert not guard(losses[:count]).has_exploded
 
 
+@pytest.mark.parametrize("first", [0.0, 1e-9, 0.01, 0.3])
+def test_a_tiny_first_loss_is_measured_by_that_of_guessing(first: float) -> None:
+    small = [first] * LOSSES_KEPT
+
+    assert not guard([*small, *[2 * GUESSING] * LOSSES_KEPT]).has_exploded
+    assert guard([*small, *[2.01 * GUESSING] * LOSSES_KEPT]).has_exploded
+    assert not guard([*small, *[3 * GUESSING] * LOSSES_KEPT], rollback=3.0).has_exploded
+    assert guard([*small, *[None] * LOSSES_KEPT]).has_exploded
+
+
+def test_after_a_lucky_first_batch_usual_losses_set_off_nothing_and_are_calm() -> None:
+    made = guard([0.01, *[0.9] * 10])
+    made.saved(11)
+    for step in range(11, 11 + LOSSES_KEPT):
+        made.add(record(step, 0.9))
+
+    assert not made.has_exploded
+    assert made.good == 11
+
+
 @pytest.mark.parametrize("loss", [4.1, 90.0, None])
 def test_an_explosion_at_once_is_not_taken_for_the_beginning(loss: float | None) -> None:
     assert guard([1.0, *[loss] * LOSSES_KEPT]).has_exploded
@@ -115,8 +143,9 @@ def test_losses_that_are_not_finite_count_as_exploded() -> None:
 
 
 def test_minus_a_metric_explodes_only_when_it_is_not_finite() -> None:
-    assert not guard([-0.9, *[0.0] * LOSSES_KEPT]).has_exploded
-    assert guard([-0.9, *[None] * LOSSES_KEPT]).has_exploded
+    for first in (-0.9, 0.0):
+        assert not guard([first, *[0.0] * LOSSES_KEPT]).has_exploded
+        assert guard([first, *[None] * LOSSES_KEPT]).has_exploded
 
 
 def test_the_losses_before_a_rollback_do_not_set_off_the_next_one() -> None:
@@ -130,6 +159,71 @@ def test_the_losses_before_a_rollback_do_not_set_off_the_next_one() -> None:
         assert not made.has_exploded
     made.add(record(6 + LOSSES_KEPT, 9.0))
     assert made.has_exploded
+
+
+def dead(loss: float = 0.6931) -> Guard:
+    """After 20 steps that were well, losses that are the same at all points."""
+    made = guard([1.0] * 20)
+    for step in range(20, 20 + LOSSES_KEPT):
+        assert not made.is_dead
+        made.add(record(step, loss, (0.0, 0.0)))
+    return made
+
+
+def test_a_loss_that_no_longer_depends_on_the_parameters_has_exploded_however_low_it_is() -> None:
+    assert dead().has_exploded
+    assert not dead().is_calm
+
+
+def test_a_loss_near_zero_may_be_flat() -> None:
+    assert not dead(0.0).has_exploded
+    assert dead(0.0).is_calm
+
+
+def test_a_flat_metric_is_not_dead() -> None:
+    assert not dead(-0.5).has_exploded
+
+
+def test_a_step_without_finite_slopes_is_not_flat() -> None:
+    made = guard([1.0] * 20)
+    for step in range(20, 20 + LOSSES_KEPT):
+        made.add(record(step, 0.7, (0.0,)) if step % 2 else record(step, None, (), "skip"))
+
+    assert not made.is_dead
+
+
+def test_a_training_that_never_had_a_slope_is_not_dead_but_has_not_begun() -> None:
+    made = Guard(ZerothOrderSettings())
+    for step in range(30):
+        made.add(record(step, 0.7, (0.0,)))
+
+    assert made.has_not_begun
+    assert not made.has_exploded
+    assert not guard([1.0]).has_not_begun
+
+
+def test_a_point_saved_while_dead_is_not_good() -> None:
+    made = dead()
+    made.saved(25)
+    for step in range(25, 25 + LOSSES_KEPT):
+        made.add(record(step, 0.6931, (0.0,)))
+
+    assert made.good == 0
+
+
+def test_the_slopes_of_an_explosion_are_forgotten_with_it() -> None:
+    made = guard([1.0] * 20, second_moment=0.99, clip=5.0)
+    made.saved(20)
+    for step in range(20, 20 + LOSSES_KEPT):
+        made.add(record(step, 1.0))
+    before = made.scale((1.0,)), made.clipped((9.0,))
+    for step in range(25, 25 + 60):
+        made.add(record(step, 50.0, (1e6,)))
+    assert made.scale((1.0,)) < 1e-5
+    made.add(record(85, None, (), "rollback", 20))
+
+    assert made.good == 20
+    assert (made.scale((1.0,)), made.clipped((9.0,))) == before
 
 
 def test_a_saved_point_is_good_once_the_losses_after_it_are_calm() -> None:

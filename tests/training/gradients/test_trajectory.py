@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from loretta_cli.errors import RunError
+from loretta_cli.training.gradients.directions import GENERATOR
 from loretta_cli.training.gradients.trajectory import VERSION, Header, Record, Trajectory
 
 HEADER = Header(
     seed=5,
     distribution="gaussian",
     estimator="central",
-    generator="numpy.random.Philox",
+    generator=GENERATOR,
     parameters={"b": 3, "a": 4},
     undecayed=("b",),
     optimizer="sgd",
@@ -140,11 +141,45 @@ def test_another_version_is_refused(trajectory: Trajectory) -> None:
         trajectory.read()
 
 
+def test_directions_of_another_generator_are_refused(trajectory: Trajectory) -> None:
+    values = json.loads(trajectory.path.read_text(encoding="utf-8").splitlines()[0])
+    values["header"]["generator"] = "numpy.random.Philox"
+    _replace(trajectory, 0, json.dumps(values))
+
+    with pytest.raises(RunError, match=rf"drawn by 'numpy.random.Philox'; .* by '{GENERATOR}'") as caught:
+        trajectory.read()
+
+    assert "trained the run" in caught.value.hint
+
+
 @pytest.mark.parametrize("first", ["", "{}", '{"header": {}}', '{"header": 5}', "\x00\x01"])
 def test_a_file_without_a_header_is_refused(trajectory: Trajectory, first: str) -> None:
     _replace(trajectory, 0, first)
 
     with pytest.raises(RunError, match="does not begin with a header"):
+        trajectory.read()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("seed", None),
+        ("distribution", "cauchy"),
+        ("estimator", "three-sided"),
+        ("backend", "fast"),
+        ("parameters", {"w": "many"}),
+        ("eps", "small"),
+    ],
+)
+def test_a_header_with_a_wrong_value_is_refused_by_name(
+    trajectory: Trajectory, key: str, value: object
+) -> None:
+    first, *rest = trajectory.path.read_text().splitlines(keepends=True)
+    values = json.loads(first)
+    values["header"][key] = value
+    trajectory.path.write_text(json.dumps(values) + "\n" + "".join(rest))
+
+    with pytest.raises(RunError, match=f"does not begin with a header: {key}"):
         trajectory.read()
 
 

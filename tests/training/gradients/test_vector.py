@@ -10,7 +10,10 @@ from torch import nn
 
 from loretta_cli.errors import TrainingError
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
+from loretta_cli.tuners.virtual_tokens import ENCODER_PREFIX
+from tests.tiny_models import tiny_model
 from tests.tuners.adapters import adapted
+from tests.tuners.baselines import with_method
 
 
 @pytest.fixture
@@ -73,6 +76,18 @@ def test_all_that_trains_is_in_the_vector() -> None:
     sizes = trained_parameters(model).sizes
 
     assert sum(sizes.values()) == sum(one.numel() for one in model.parameters() if one.requires_grad)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("method", ["ia3", "lora", "p-tuning", "prefix", "prompt", "vera"])
+def test_all_that_trains_of_a_compared_method_is_in_the_vector(method: str, dtype: torch.dtype) -> None:
+    model = with_method("bert", method, model=tiny_model("bert", dtype=dtype))
+
+    vector = trained_parameters(model)
+
+    assert set(vector.parameters) == {one for one in model.parameters() if one.requires_grad}
+    assert vector.read().dtype == torch.float32
+    assert any(name.startswith(ENCODER_PREFIX) for name in vector.names) == (method == "p-tuning")
 
 
 def test_parameters_in_half_precision_are_refused() -> None:

@@ -2,133 +2,35 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import random
 import statistics
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
-from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.errors import TrainingError
-from loretta_cli.processes import Processes
-from loretta_cli.training.gradients.base import BatchLoss, Moment
-from loretta_cli.training.gradients.directions import Distribution, direction
+from loretta_cli.training.gradients.directions import direction
 from loretta_cli.training.gradients.guards import LOSSES_KEPT
-from loretta_cli.training.gradients.trajectory import Record
-from loretta_cli.training.gradients.vector import WEIGHTS, ParameterVector
-from loretta_cli.training.gradients.zeroth_order import Beginning, Sequential, ZerothOrder
+from loretta_cli.training.gradients.vector import WEIGHTS
 from tests.batch_losses import batch_loss, family_loss
-
-SIZE = 40
-SEED = 11
-
-
-class Bowl(nn.Module):
-    """Quadratic losses of its parameter, one a row: ``(w - a) H (w - a) / 2``."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        draws = torch.Generator().manual_seed(0)
-        self.w = nn.Parameter(torch.randn(SIZE, generator=draws))
-        self.curvatures = torch.linspace(0.5, 2.0, SIZE)
-        self.dropout = nn.Dropout(0.9)
-        self.modes: list[bool] = []
-
-    def rows(self, centres: torch.Tensor) -> torch.Tensor:
-        """The losses of rows, ``(rows,)``."""
-        self.modes.append(self.training)
-        away = self.dropout(self.w - centres)
-        return (away.square() * self.curvatures).sum(-1) / 2
-
-
-class Rows:
-    """The form of a bowl; counts, and may fail."""
-
-    def __init__(self, fail_at: int | None = None, values: Sequence[float] = ()) -> None:
-        self.calls, self.fail_at, self.values = 0, fail_at, values
-
-    def losses(self, model: Any, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
-        """See :class:`Bowl`; or the values given, one a call."""
-        self.calls += 1
-        if self.calls == self.fail_at:
-            raise RuntimeError("out of memory")
-        if self.values:
-            return torch.full((len(batch["centres"]),), self.values[self.calls - 1])
-        losses: torch.Tensor = model.rows(batch["centres"])
-        return losses
-
-
-def bowl_loss(bowl: Bowl, form: Any = None, rows: int = 4, first: int = 0) -> BatchLoss:
-    """The mean loss of some rows."""
-    centres = torch.randn(16, SIZE, generator=torch.Generator().manual_seed(1))[first : first + rows]
-    weights = torch.full((rows,), 1 / rows)
-    return BatchLoss(bowl, form or Rows(), {"centres": centres}, weights, contextlib.nullcontext)
-
-
-def estimator(
-    vector: ParameterVector,
-    *,
-    eps: float = 1e-2,
-    past: Sequence[Record] = (),
-    told: list[Record] | None = None,
-    optimizer: torch.optim.Optimizer | None = None,
-    **settings: Any,
-) -> ZerothOrder:
-    """One of a single process, without a file."""
-    heard = told if told is not None else []
-    return ZerothOrder(
-        ZerothOrderSettings(**settings),
-        vector,
-        seed=SEED,
-        epochs=1,
-        mine=Processes(),
-        begin=lambda loss: Beginning(eps, Sequential(vector), 0),
-        trajectory=None,
-        past=past,
-        taken=0,
-        checkpoints=(),
-        point=lambda steps: Path(),
-        optimizer=lambda: optimizer or torch.optim.SGD(vector.parameters, lr=0.1),
-        tell=lambda record, pace: heard.append(record),
-    )
-
-
-def moment(step: int, *, is_last: bool = True, rate: float = 0.1) -> Moment:
-    return Moment(step=step, epoch=1, learning_rate=rate, is_last=is_last)
-
-
-def take(made: ZerothOrder, loss: BatchLoss, step: int = 0, rate: float = 0.1) -> torch.Tensor:
-    """The gradient that one step of one batch fills in, ``(size,)``."""
-    made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step, rate=rate))
-    return torch.cat([one.grad.reshape(-1).clone() for one in made.vector.parameters if one.grad is not None])
-
-
-def _no_backward(loss: torch.Tensor) -> None:
-    raise AssertionError("there is no backward pass")
-
-
-def exact(loss: BatchLoss, vector: ParameterVector) -> torch.Tensor:
-    """Autograd's gradient, ``(size,)``, fp64."""
-    loss.model.eval()
-    found = torch.autograd.grad(loss(), vector.parameters)
-    return torch.cat([one.reshape(-1) for one in found]).double()
-
-
-def bowl_vector(bowl: Bowl) -> ParameterVector:
-    return ParameterVector({"w": bowl.w})
-
-
-def z_of(step: int, query: int, kind: Distribution = "gaussian", size: int = SIZE) -> torch.Tensor:
-    return direction(SEED, step, query, size, kind).double()
+from tests.bowls import (
+    SIZE,
+    Bowl,
+    Rows,
+    bowl_loss,
+    bowl_vector,
+    estimator,
+    exact,
+    moment,
+    no_backward,
+    take,
+    z_of,
+)
 
 
 @pytest.mark.parametrize("kind", ["central", "one-sided"])
@@ -248,16 +150,28 @@ def test_fzoo_divides_the_differences_by_their_standard_deviation() -> None:
     torch.testing.assert_close(found, expected, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("values", [(1.0, 2.0, math.inf), (1.0, 2.0, 2.0)], ids=["one loss", "equal losses"])
-def test_fzoo_takes_no_step_where_the_losses_have_no_spread(values: tuple[float, ...]) -> None:
+def test_fzoo_skips_a_step_with_one_finite_loss_which_has_no_spread() -> None:
     bowl, told = Bowl(), []
-    loss = bowl_loss(bowl, Rows(values=values))
+    loss = bowl_loss(bowl, Rows(values=(1.0, 2.0, math.inf)))
     made = estimator(bowl_vector(bowl), estimator="one-sided", queries=2, normalize=True, told=told)
 
-    made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(0))
+    made.accumulate(loss, scale=1.0, backward=no_backward, moment=moment(0))
 
     assert bowl.w.grad is None
     assert [record.event for record in told] == ["skip"]
+
+
+def test_fzoo_finds_slopes_of_zero_where_all_losses_are_equal() -> None:
+    bowl, told = Bowl(), []
+    loss = bowl_loss(bowl, Rows(values=(1.0, 2.0, 2.0) * 20))
+    made = estimator(bowl_vector(bowl), estimator="one-sided", queries=2, normalize=True, told=told)
+
+    for step in range(20):
+        made.accumulate(loss, scale=1.0, backward=no_backward, moment=moment(step))
+
+    assert not bowl.w.grad.any()
+    assert {(record.event, record.g) for record in told} == {("", (0.0, 0.0))}
+    assert told[-1].loss == pytest.approx(5 / 3)
 
 
 @pytest.mark.parametrize("kind", ["central", "one-sided"])
@@ -268,11 +182,11 @@ def test_two_batches_accumulated_equal_one_of_both(kind: str) -> None:
     made = estimator(vector, estimator=kind, queries=2, eps=0.1)
 
     first = made.accumulate(
-        bowl_loss(bowl, rows=4), scale=0.5, backward=_no_backward, moment=moment(0, is_last=False)
+        bowl_loss(bowl, rows=4), scale=0.5, backward=no_backward, moment=moment(0, is_last=False)
     )
     assert bowl.w.grad is not None
     second = made.accumulate(
-        bowl_loss(bowl, rows=4, first=4), scale=0.5, backward=_no_backward, moment=moment(0)
+        bowl_loss(bowl, rows=4, first=4), scale=0.5, backward=no_backward, moment=moment(0)
     )
 
     torch.testing.assert_close(bowl.w.grad, whole, rtol=1e-3, atol=1e-3)
@@ -343,10 +257,12 @@ def test_a_step_without_a_finite_loss_is_skipped_and_told_once() -> None:
     loss = bowl_loss(bowl, Rows(values=(1.0, 1.0, math.nan, math.inf, 1.0, 2.0)))
     made = estimator(bowl_vector(bowl), told=told)
     for step in range(3):
-        made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step))
+        made.accumulate(loss, scale=1.0, backward=no_backward, moment=moment(step))
         assert (bowl.w.grad is None) == (step == 1)
 
-    assert [(record.step, record.event, record.loss) for record in told] == [(1, "skip", None)]
+    assert [(record.step, record.event, record.loss) for record in told if record.event] == [
+        (1, "skip", None)
+    ]
     assert made.summary()["events"] == {"skip": 1, "clip": 0, "rollback": 0}
 
 
@@ -362,7 +278,7 @@ def test_after_a_rollback_optimizers_that_divide_by_the_gradients_size_slow_down
     moved = []
     for step in range(9):
         before = bowl.w.detach().clone()
-        made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step))
+        made.accumulate(loss, scale=1.0, backward=no_backward, moment=moment(step))
         optimizer.step()
         moved.append(float((bowl.w.detach() - before).abs().max()))
         if step == 5:
@@ -379,10 +295,10 @@ def test_a_training_that_begins_without_a_finite_loss_ends() -> None:
     loss = bowl_loss(bowl, Rows(values=(math.nan,) * 99))
 
     for step in range(LOSSES_KEPT - 1):
-        made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(step))
+        made.accumulate(loss, scale=1.0, backward=no_backward, moment=moment(step))
 
     with pytest.raises(TrainingError, match="None of the losses of the first 5 steps is finite") as caught:
-        made.accumulate(loss, scale=1.0, backward=_no_backward, moment=moment(LOSSES_KEPT - 1))
+        made.accumulate(loss, scale=1.0, backward=no_backward, moment=moment(LOSSES_KEPT - 1))
 
     assert "model.dtype" in caught.value.hint
 
