@@ -32,8 +32,9 @@ RECIPES = shipped_recipes()
 SEQUENTIAL = [name for name in RECIPES if name.startswith("paper/table4-")]
 OF_ONE_TASK = [name for name in RECIPES if name not in SEQUENTIAL]
 BASELINES = ("-adapters", "-bitfit", "-full", "-ia3", "-lora", "-lora-r4", "-p-tuning", "-prefix", "-prompt")
-# The quickstart's model is on the disk, and is not cut.
-WITH_PRESETS = [name for name in RECIPES if not name.endswith(BASELINES) and name != "quickstart"]
+# Bundled models are on the disk, and are not cut.
+BUNDLED = ("quickstart", "zo/minilm-")
+WITH_PRESETS = [name for name in RECIPES if not name.endswith(BASELINES) and not name.startswith(BUNDLED)]
 ENCODERS = ("deberta", "roberta", "minilm")
 OPTIONS = {"prompt", "options", "answer"}
 SHOWN = {

@@ -4,13 +4,13 @@ numpy's Philox is a counter-based generator: its key is the run's seed, its coun
 direction can be drawn in any order, again, on any machine and on any process, with the same bits, and torch's
 and numpy's global generators are never touched. Directions are drawn on the CPU, also for a GPU.
 
-Only Philox's raw words are used, which numpy promises to keep; of ``Generator.standard_normal`` it does not.
-A Gaussian number is the normal quantile of 16 bits of them: inverse transform sampling (Devroye 1986, II.2)
-from the middles of 65,536 intervals of equal probability. So it is one of 65,536 numbers, with mean 0,
-variance 1, and kurtosis 2.9992 instead of 3; the largest is 4.32, which 15 of a million true Gaussian numbers
-exceed. No quantile, computed in double precision, is nearer than 5,000 of its own last places to where it
-would round to another single, so the table has the same bits on every machine. Drawing from it takes about a
-fifth of the time of ``standard_normal``.
+Only Philox's raw words are used, which numpy promises to keep; it does not promise to keep the numbers of
+``Generator.standard_normal``. A Gaussian number is the normal quantile of 16 bits of them: inverse transform
+sampling (Devroye 1986, II.2) from the middles of 65,536 intervals of equal probability. So it is one of
+65,536 numbers, with mean 0, variance 1, and kurtosis 2.9992 instead of 3; the largest is 4.32, which 15 of a
+million true Gaussian numbers exceed. No quantile, computed in double precision, is nearer than 5,000 of its
+own last places to where it would round to another single, so the table has the same bits on every machine.
+Drawing from it takes about a fifth of the time of ``standard_normal``.
 """
 
 from __future__ import annotations
