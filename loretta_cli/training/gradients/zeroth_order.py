@@ -24,8 +24,7 @@ from loretta_cli.processes import Processes, from_all
 from loretta_cli.training.gradients.base import BatchLoss, Moment
 from loretta_cli.training.gradients.estimates import estimate, points_of, projected_gradients
 from loretta_cli.training.gradients.guards import LOSSES_KEPT, Guard
-from loretta_cli.training.gradients.losses_at import LossesAt
-from loretta_cli.training.gradients.losses_at import Point as Point  # noqa: PLC0414 - others import it from here
+from loretta_cli.training.gradients.losses_at import LossesAt, Point
 from loretta_cli.training.gradients.query_schedules import passes_of, queries_at
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.trajectory import EVENTS, Record, Trajectory, finite
