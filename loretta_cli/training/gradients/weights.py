@@ -15,9 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 import torch
 
 from loretta_cli.training.gradients.directions import DirectionStream, Distribution
+from loretta_cli.training.gradients.losses_at import Point
 from loretta_cli.training.gradients.trajectory import Record
 from loretta_cli.training.gradients.vector import ParameterVector
-from loretta_cli.training.gradients.losses_at import Point
 
 BLOCK = 2**20
 """Numbers with a part of the direction of their own; a trajectory can be replayed with the same only."""
