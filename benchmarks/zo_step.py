@@ -202,7 +202,7 @@ def stepper(
         checkpoints=(),
         point=lambda _: file,
         optimizer=lambda: optimizer,
-        tell=print,
+        tell=lambda record, guard: None,
     )
     steps = itertools.count()
 

@@ -67,7 +67,7 @@ MISTAKES = {
         ("--set", "training.momentum=0.9"), ("training.momentum", "the optimizer adamw does not read it")
     ),
     "quantization": Bad(("--set", "model.quantization=nf5"), ("model.quantization", "Did you mean 'nf4'?")),
-    "recipe: unknown": Bad(("quikstart",), ("Unknown recipe 'quikstart'", "Did you mean 'quickstart'?")),
+    "recipe: unknown": Bad(("quikstart",), ("Unknown recipe 'quikstart'", "Did you mean 'quickstart' or")),
     "recipe: missing file": Bad(("./mine.yaml",), ("no recipe file",)),
     "recipe: unknown key": _recipe(
         b"trainig:\n  seed: 1\n", "trainig", "unknown key", "Did you mean 'training'?"

@@ -226,7 +226,7 @@ def test_each_event_is_told_once_with_its_step(stormy_run: FinishedRun) -> None:
     words = {
         "skip": "no slope of the loss",
         "clip": "a slope was cut",
-        "rollback": "the parameters are those",
+        "rollback": "whatever the parameters are (zo.rollback); they are those",
     }
     lines = (stormy_run.path / "trajectory.jsonl").read_text(encoding="utf-8").splitlines()[1:]
     said = stormy_run.outcome.stderr.splitlines()
@@ -291,7 +291,7 @@ def test_a_run_without_a_way_back_ends_with_a_clear_error(workplace: Workplace, 
     )
 
     assert outcome.exit_code == 1
-    assert "The loss has exploded 6 times" in outcome.stderr
+    assert "The loss has exploded 8 times" in outcome.stderr
     assert "training.learning_rate" in outcome.stderr
 
 

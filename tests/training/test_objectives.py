@@ -139,7 +139,8 @@ def test_accuracy_rises_and_the_run_is_replayed(place: Path, tmp_path: Path) -> 
     outcome = train(
         *(place, tmp_path / "run", "encoder", "sst2", "training.objective=accuracy", "zo.queries=8"),
         *("training.batch_size=24", "training.max_steps=60", "training.evaluate_every=30"),
-        *("training.learning_rate=0.1", "training.scheduler=constant", "zo.second_moment=0.9"),
+        *("training.learning_rate=0.05", "training.scheduler=constant", "zo.second_moment=0.9"),
+        "zo.epsilon=0.1",
     )
     assert outcome.exit_code == 0, outcome.stderr
     assert "what is improved is a metric" in outcome.stderr

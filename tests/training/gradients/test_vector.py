@@ -36,6 +36,31 @@ def test_what_was_read_is_a_copy(parameters: dict[str, nn.Parameter]) -> None:
     assert parameters["a"].tolist() == [7, 8]
 
 
+def test_the_present_numbers_are_the_vector_that_the_parameters_look_at(
+    parameters: dict[str, nn.Parameter],
+) -> None:
+    vector, numbers = ParameterVector(parameters), torch.arange(10.0)[2:]
+    vector.become(numbers)
+    parameters["b"].data.mul_(2)
+
+    assert vector.present() is numbers
+    assert vector.present().tolist() == [2, 3, 8, 10, 12, 14, 16, 18]
+
+
+def test_the_present_numbers_are_a_copy_where_the_parameters_look_at_no_vector(
+    parameters: dict[str, nn.Parameter],
+) -> None:
+    vector = ParameterVector(parameters)
+    vector.present().zero_()
+    assert parameters["a"].tolist() == [7, 8]
+
+    vector.become(torch.arange(8.0))
+    parameters["a"].data = torch.tensor([5.0, 6.0])
+    vector.present().zero_()
+    assert parameters["a"].tolist() == [5, 6]
+    assert vector.present().tolist() == [5, 6, 2, 3, 4, 5, 6, 7]
+
+
 def test_parameters_become_views_with_their_shapes(parameters: dict[str, nn.Parameter]) -> None:
     vector, numbers = ParameterVector(parameters), torch.arange(8.0)
     vector.become(numbers)
@@ -57,6 +82,13 @@ def test_several_vectors_are_split_at_once(parameters: dict[str, nn.Parameter]) 
 
     assert [part.shape for part in parts] == [(2, 2), (2, 2, 3)]
     assert parts[1][1].tolist() == [[10, 11, 12], [13, 14, 15]]
+
+
+def test_a_vector_inside_another_is_split_where_it_begins(parameters: dict[str, nn.Parameter]) -> None:
+    parts = ParameterVector(parameters).split(torch.arange(30.0).view(3, 10)[1:, 2:])
+
+    assert parts[0].tolist() == [[12, 13], [22, 23]]
+    assert parts[1][1].tolist() == [[24, 25, 26], [27, 28, 29]]
 
 
 def test_a_saved_adapter_comes_back_bit_for_bit(tmp_path: Path) -> None:
