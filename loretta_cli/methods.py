@@ -42,7 +42,8 @@ class TrainingDefaults:
 # One row per (method, gradient). adp, lora and rep: the best of a grid over sst2, trec and mrpc (1000 rows,
 # 6-layer encoder) and sst2 on a 135M decoder. adapters, bitfit, head and ia3: of three rates on sst2 and trec
 # (600 rows, 5 epochs, scored on held-out train rows). The others are usual values, not measured. All by
-# benchmarks/learning_rates.py.
+# benchmarks/learning_rates.py. Of zeroth order, whose rates are the root mean square of a step of each number
+# (zo.second_moment), that of adp is from one 135M decoder (docs/zeroth-order.md); the others are not measured.
 DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
     ("adapters", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
     ("adp", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
@@ -57,6 +58,9 @@ DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
     ("rep", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
     ("vera", "backprop"): TrainingDefaults(learning_rate=1e-2, epochs=10),
     **{(method, "zo"): TrainingDefaults(learning_rate=1e-3, epochs=20) for method in METHODS},
+    ("adp", "zo"): TrainingDefaults(learning_rate=3e-3, epochs=20),
+    ("rep", "zo"): TrainingDefaults(learning_rate=3e-3, epochs=20),
+    ("full", "zo"): TrainingDefaults(learning_rate=1e-5, epochs=20),
 }
 
 

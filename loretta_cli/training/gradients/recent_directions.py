@@ -8,7 +8,7 @@ from loretta_cli.training.gradients.directions import Distribution, direction
 from loretta_cli.training.gradients.vector import ParameterVector
 
 MOST_BYTES = 16 * 2**20
-"""Kept at once. Drawing a million Gaussian numbers takes a few milliseconds, a forward pass often 100."""
+"""Kept at once. Drawing a million Gaussian numbers takes about 2 milliseconds, a forward pass often 100."""
 
 
 class RecentDirections:

@@ -21,8 +21,8 @@ from loretta_cli.training.gradients.vector import ParameterVector
 
 BLOCK = 2**20
 """Numbers with a part of the direction of their own; a trajectory can be replayed with the same only."""
-CHUNK = 2**14
-"""Numbers drawn at once on a CPU: they stay in its cache, and torch does not divide their arithmetic."""
+CHUNK = 2**15
+"""Numbers drawn at once on a CPU: they stay in its cache, and torch divides no arithmetic of so few."""
 
 Change = Callable[[torch.Tensor, Mapping[int, torch.Tensor], bool], None]
 """Changes a chunk of the weights, given that chunk of the directions, by query, and whether it decays."""
