@@ -42,8 +42,8 @@ class TrainingDefaults:
 # One row per (method, gradient). adp, lora and rep: the best of a grid over sst2, trec and mrpc (1000 rows,
 # 6-layer encoder) and sst2 on a 135M decoder. adapters, bitfit, head and ia3: of three rates on sst2 and trec
 # (600 rows, 5 epochs, scored on held-out train rows). The others are usual values, not measured. All by
-# benchmarks/learning_rates.py. Of zeroth order, whose rates are the root mean square of a step of each number
-# (zo.second_moment), that of adp is from one 135M decoder (docs/zeroth-order.md); the others are not measured.
+# benchmarks/learning_rates.py. With zo.second_moment, a rate of zeroth order is the root mean square of what
+# a step adds to each number; adp's is from one 135M decoder (docs/zeroth-order.md), others are not measured.
 DEFAULTS: dict[tuple[str, str], TrainingDefaults] = {
     ("adapters", "backprop"): TrainingDefaults(learning_rate=5e-3, epochs=10),
     ("adp", "backprop"): TrainingDefaults(learning_rate=2e-3, epochs=10),
