@@ -15,6 +15,9 @@ EPILOG = options.examples("loretta export runs/sst2-rep-minilm --format lora --o
 def export(
     run: options.Run,
     format: Annotated[str, typer.Option("--format", "-f", metavar="F", help="lora: rep as a PEFT LoRA.")],
+    number_type: Annotated[
+        str | None, typer.Option("--type", metavar="T", help="Of gguf: f32, f16 or q8_0.")
+    ] = None,
     output: options.Output = None,
     data: options.Data = None,
     trust_remote_code: options.RemoteCode = False,
@@ -22,23 +25,23 @@ def export(
 ) -> None:
     """Write a run's adapter in a format that others load, and check it there."""
     with command(json=json) as reporter:
-        from loretta_cli.artifacts.export import FORMATS
+        from loretta_cli.artifacts.export import FORMATS, ExportRequest, check_request
         from loretta_cli.artifacts.run_folder import find_run
 
-        FORMATS.check(format)
+        check_request(format, number_type)
         found = find_run(run).last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
-        report = FORMATS.get(format)(found, output or run / format, reporter, data)
-        comparison = report.comparison
+        request = ExportRequest(found, output or run / format, data, number_type)
+        report = FORMATS.get(format)(request, reporter)
         rows = [
             ("output", report.output),
-            ("largest logit difference", f"{comparison.max_abs_difference:.3g}"),
-            ("accepted", f"{comparison.tolerance:.3g}"),
+            ("check", report.check.in_words()),
+            *(
+                (name.replace("_", " "), str(value))
+                for name, value in report.details.items()
+                if value is not None
+            ),
         ]
-        if report.quantization is not None:
-            rows.append(("trained on a base in", report.quantization))
-        if report.rank is not None:
-            rows.append(("LoRA rank", str(report.rank)))
         reporter.table(f"Export as {report.format}", ("", "result"), rows)
         reporter.result(report.as_json())

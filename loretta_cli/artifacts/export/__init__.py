@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.errors import ConfigError
 from loretta_cli.registry import Registry
 from loretta_cli.report import Reporter
 
@@ -13,14 +15,55 @@ if TYPE_CHECKING:
     # It imports torch, which an unknown format must not.
     from loretta_cli.artifacts.export.report import ExportReport
 
+NUMBER_TYPES = ("f32", "f16", "q8_0")
+"""How a GGUF file may store its weights, by llama.cpp's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportRequest:
+    """What is to be exported, and where to.
+
+    Args:
+        run: The run; of several tasks that of the last one.
+        output: The folder to write.
+        data: Rows to check on, if the run's own are not at hand.
+        number_type: One of :data:`NUMBER_TYPES`; None is the format's own.
+    """
+
+    run: RunFolder
+    output: Path
+    data: str | None = None
+    number_type: str | None = None
+
 
 class Exporter(Protocol):
     """Writes a run's adapter in one format."""
 
-    def __call__(self, run: RunFolder, output: Path, reporter: Reporter, data: str | None) -> ExportReport:
-        """Write the folder ``output`` and check it on rows of ``data``, or of the run if None."""
+    def __call__(self, request: ExportRequest, reporter: Reporter) -> ExportReport:
+        """Write the folder, and check it in what will serve it."""
 
 
 FORMATS: Registry[Exporter] = Registry("format", {"lora": "loretta_cli.artifacts.export.lora:export_lora"})
+READ_NUMBER_TYPE = ("gguf",)
+"""Formats that read ``number_type``."""
 
-__all__ = ["FORMATS", "Exporter"]
+
+def check_request(format: str, number_type: str | None) -> None:
+    """Refuse an unknown format, and an option that it does not read, before any work.
+
+    Raises:
+        ConfigError: With what was expected.
+    """
+    FORMATS.check(format)
+    if number_type is None:
+        return
+    if format not in READ_NUMBER_TYPE:
+        raise ConfigError(
+            f"--type is read by the format {' and '.join(READ_NUMBER_TYPE)}, not by {format}.",
+            hint="Leave --type out.",
+        )
+    if number_type not in NUMBER_TYPES:
+        raise ConfigError(f"--type is {number_type!r}; expected one of {', '.join(NUMBER_TYPES)}.")
+
+
+__all__ = ["FORMATS", "NUMBER_TYPES", "READ_NUMBER_TYPE", "ExportRequest", "Exporter", "check_request"]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import peft
 from peft import PeftModel
 from safetensors.torch import save_file
 
-from loretta_cli.artifacts.card import public_name
-from loretta_cli.artifacts.comparison import VERIFIED_ROWS, Comparison, compare, row_logits
-from loretta_cli.artifacts.export.report import ExportReport
-from loretta_cli.artifacts.files import check_new_folder, new_folder, write_text
+from loretta_cli.artifacts.comparison import VERIFIED_ROWS, compare, row_logits
+from loretta_cli.artifacts.export import ExportRequest
+from loretta_cli.artifacts.export.card import write_export_card
+from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
+from loretta_cli.artifacts.files import check_new_folder, new_folder
 from loretta_cli.artifacts.restore import restore
-from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, ExportError
 from loretta_cli.models.loading import to_device
 from loretta_cli.numerals import counted
@@ -21,7 +22,7 @@ from loretta_cli.report import Reporter
 from loretta_cli.tuners import lora_form
 
 
-def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | None = None) -> ExportReport:
+def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
     """Write a run's rep adapter as a LoRA, load it with plain PEFT, and compare.
 
     On a quantised base the comparison is made with the numbers that its weights stand for: int8 layers round
@@ -31,6 +32,7 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
         ConfigError: If the run's method is not rep.
         ExportError: If the LoRA's logits differ by more than the tolerance; nothing is left behind.
     """
+    run, output = request.run, request.output
     method = run.read_config().adapter.method
     if method != "rep":
         raise ConfigError(
@@ -41,7 +43,7 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
             else "The adapter folder is a PEFT adapter already.",
         )
     check_new_folder(output)
-    restored = restore(run, data=data, rows=VERIFIED_ROWS, plain=True)
+    restored = restore(run, data=request.data, rows=VERIFIED_ROWS, plain=True)
     plan, form = restored.plan, restored.plan.form
     rows = form.encode(plan.data.validation).rows
     kind = plan.config.model.quantization
@@ -62,9 +64,18 @@ def export_lora(run: RunFolder, output: Path, reporter: Reporter, data: str | No
                 f"more than the {comparison.tolerance:.3g} accepted; nothing was written.",
                 hint="Use model.dtype=float32.",
             )
-        card = _card(run, plan.config.model.name or "", rank, comparison, kind)
-        write_text(folder / "README.md", card)
-    return ExportReport(str(output), "lora", comparison, rank, kind)
+        check = EngineCheck(f"peft {peft.__version__}", comparison)
+        write_export_card(
+            folder,
+            run,
+            base=plan.config.model.name or "",
+            library="peft",
+            title=f"LoRA of rank {rank}, exported from a LoRETTA_rep adapter",
+            made_by="loretta export --format lora",
+            text=_text(kind),
+            check=check,
+        )
+    return ExportReport(str(output), "lora", check, {"rank": rank, "quantization": kind})
 
 
 def write_lora(model: PeftModel, folder: Path) -> int:
@@ -84,22 +95,11 @@ def write_lora(model: PeftModel, folder: Path) -> int:
     return config.r
 
 
-def _card(run: RunFolder, base: str, rank: int, comparison: Comparison, kind: str | None) -> str:
-    origin = ""
+def _text(kind: str | None) -> str:
+    said = "A standard PEFT LoRA that needs no loretta. The scale is folded in (`lora_alpha = r`)."
     if kind is not None:
-        origin = f"""
-It was trained on the base model quantised to {kind}, and belongs on the same. The difference above was
-measured on the numbers that the quantised weights stand for.
-"""
-    return f"""\
----
-base_model: {public_name(base)}
-library_name: peft
----
-
-# LoRA of rank {rank}, exported from a LoRETTA_rep adapter
-
-Made by `loretta export --format lora` from the run `{run.path.name}`. A standard PEFT LoRA that needs no
-loretta. The scale is folded in (`lora_alpha = r`). On {counted(comparison.rows, "validation row")} the
-largest difference of a logit to the rep adapter is {comparison.max_abs_difference:.3g}.
-{origin}"""
+        said += (
+            f"\n\nThe adapter was trained on the base model quantised to {kind}, and belongs on the same. It "
+            "was compared on the numbers that the quantised weights stand for."
+        )
+    return said
