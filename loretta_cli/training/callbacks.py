@@ -81,6 +81,8 @@ class ReportCallback(TrainerCallback):
         values = {name: float(logs[name]) for name in TRAIN_VALUES if name in logs}
         if "learning_rate" in values and (estimates := self.estimator().summary()):
             values["learning_rate"] *= estimates["pace"]
+            if not values.get("grad_norm"):  # the step was skipped, or taken in place: there was no gradient
+                values.pop("grad_norm", None)
         self._keep(state.global_step, "train", values)
         self.reporter.logged(state.global_step, values)
         if not math.isfinite(values["loss"]):

@@ -91,6 +91,13 @@ def replay(run: RunFolder, output: Path | None, *, to: int | None = None) -> Rep
 def _rebuild(run: RunFolder, header: Header, records: list[Record], folder: Path) -> None:
     """Write the adapter after some records."""
     start = run.start / WEIGHTS
+    for needed in (run.start / ADAPTER_CONFIG, start):
+        if not needed.is_file():
+            name = needed.relative_to(run.path)
+            raise RunError(
+                f"The run {run.path} has no {name}, of the adapter before its first step.",
+                hint="Put it back; without it, nothing can be rebuilt from the trajectory.",
+            )
     try:
         shutil.copy2(run.start / ADAPTER_CONFIG, folder / ADAPTER_CONFIG)
         tensors = load_file(start)
@@ -99,7 +106,7 @@ def _rebuild(run: RunFolder, header: Header, records: list[Record], folder: Path
         trained = {name: nn.Parameter(tensors[name]) for name in header.parameters}
     except (OSError, KeyError, SafetensorError) as error:
         raise RunError(
-            f"The start adapter {start} of the run is missing or broken: {error}.",
+            f"The start adapter {start} of the run is broken: {error}.",
             hint="Without it, nothing can be rebuilt from the trajectory.",
         ) from error
     if wrong := [name for name, size in header.parameters.items() if trained[name].numel() != size]:

@@ -120,8 +120,8 @@ def _cut_header(run: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_remove_start, "The start adapter"),
-        (_damage_start, "is missing or broken"),
+        (_remove_start, "has no start/adapter_"),
+        (_damage_start, "of the run is broken"),
         (_other_start, "in the trajectory"),
         (_remove_trajectory, "There is no trajectory"),
         (_cut_header, "does not begin with a header"),

@@ -44,3 +44,20 @@ def test_a_run_with_exact_gradients_counts_none(place: Path, tmp_path: Path) -> 
     run = run_of(place, tmp_path / "run", "training.max_steps=2", "training.evaluate_every=2")
 
     assert all("forward_passes" not in record for record in metric_records(run.path))
+
+
+@pytest.mark.parametrize(("method", "has_one"), [("full", False), ("adp", True)])
+def test_a_gradient_that_was_never_formed_has_no_norm(
+    method: str, has_one: bool, place: Path, tmp_path: Path
+) -> None:
+    run = run_of(
+        place,
+        tmp_path / "run",
+        *(f"training.{setting}" for setting in ("gradient=zo", "max_steps=2", "log_every=1")),
+        "zo.epsilon=0.001",
+        method=method,
+    )
+
+    trained = [record for record in metric_records(run.path) if record["split"] == "train"]
+    assert len(trained) == 2
+    assert all(("grad_norm" in record) == has_one for record in trained)

@@ -23,10 +23,16 @@ RUNS: dict[str, tuple[str, ...]] = {
         *("training.learning_rate=0.0001", "zo.epsilon=0.001"),
     ),
     "explodes": ("zo.queries=2", "zo.rollback=1.05", "training.learning_rate=0.03", "zo.epsilon=0.001"),
+    "every weight": (
+        "adapter.method=full",
+        "zo.queries=3",
+        "training.learning_rate=0.00001",
+        "zo.epsilon=0.001",
+    ),
     "rows": ("zo.queries=2", "zo.split=rows", "training.learning_rate=0.00001", "zo.epsilon=0.001"),
 }
 """Settings of runs that are done by one process and by two."""
-SAME_BYTES = ("five", "single", "one-sided", "explodes")
+SAME_BYTES = ("five", "single", "one-sided", "explodes", "every weight")
 
 
 def _train(place: Path, output: Path, *settings: str) -> list[str]:
@@ -131,6 +137,6 @@ def test_a_killed_run_resumed_by_two_processes_equals_an_uninterrupted_one(
 
 
 def test_the_runs_of_two_processes_are_replayed_by_one(place: Path, first: Launch, tmp_path: Path) -> None:
-    for name in ("five", "measured"):
+    for name in ("five", "measured", "every weight"):
         outcome = loretta("replay", place / "two" / name, "--output", tmp_path / name, "--json")
         assert outcome.document["verified"] is True

@@ -73,8 +73,8 @@ def ready(place: Path, tmp_path: Path, *settings: str, method: str = "rep") -> R
     return Ready(plan, adapted, make_trainer(plan, adapted, rows, run, SilentReporter(), log, taken=0))
 
 
-def run_of(place: Path, folder: Path, *settings: str) -> RunFolder:
-    train(config_of(place, *settings), folder, SilentReporter())
+def run_of(place: Path, folder: Path, *settings: str, method: str = "rep") -> RunFolder:
+    train(config_of(place, *settings, method=method), folder, SilentReporter())
     return RunFolder(folder)
 
 

@@ -16,6 +16,7 @@ import torch
 
 from loretta_cli.config import ZerothOrderSettings
 from loretta_cli.measure.live_memory import peak_rise_bytes
+from loretta_cli.numerals import counted
 from loretta_cli.training.gradients.base import BatchLoss
 from loretta_cli.training.gradients.batched import Batched, tokens_of
 from loretta_cli.training.gradients.losses_at import LossesAt, Point, Sequential
@@ -52,7 +53,8 @@ class Choice:
     def note(self) -> str:
         """The choice as a sentence."""
         how = "several at once" if self.backend == "batched" else "one by one"
-        paid = f", found with {self.passes} forward passes" if self.passes else ""
+        spent = counted(self.passes, "forward pass", "forward passes")
+        paid = f", found with {spent}" if self.passes else ""
         note = f"queries are evaluated {how}: {self.why}{paid}"
         if self.is_timed and self.backend == "batched":
             # The clock may say otherwise the next time.

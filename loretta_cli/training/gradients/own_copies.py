@@ -33,7 +33,8 @@ def owners(model: nn.Module, trained: Sequence[nn.Parameter]) -> dict[nn.Module,
         names = tuple(key for key, value in module._parameters.items() if value in wanted)
         if names and not isinstance(module, TensorTrain):
             if isinstance(module, nn.ParameterDict | nn.ParameterList) or ".parametrizations." in name:
-                raise CopiesError(f"the trained parameters of {name} have no forward pass of their own")
+                short = ".".join(name.split(".")[-2:])
+                raise CopiesError(f"the trained parameters of {short} have no forward pass of their own")
             found[module] = names
     return found
 

@@ -25,6 +25,7 @@ from loretta_cli.training.gradients.base import BatchLoss, Moment
 from loretta_cli.training.gradients.estimates import estimate, points_of, projected_gradients
 from loretta_cli.training.gradients.guards import LOSSES_KEPT, Guard
 from loretta_cli.training.gradients.losses_at import LossesAt, Point
+from loretta_cli.training.gradients.own_copies import CopiesError
 from loretta_cli.training.gradients.query_schedules import passes_of, queries_at
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.trajectory import EVENTS, Record, Trajectory, finite
@@ -203,6 +204,11 @@ class ZerothOrder:
         try:
             with torch.no_grad():
                 found = losses_at(loss, step.theta, points, draw, self.eps)
+        except CopiesError as error:  # the first batch went through
+            raise TrainingError(
+                f"Copies of the batch of step {step.number + 1} cannot go through one forward pass: {error}.",
+                hint="Start the run anew with --set zo.backend=sequential.",
+            ) from error
         finally:
             self.vector.become(step.theta)
         step.passes += passes_of(self.settings, step.queries)
