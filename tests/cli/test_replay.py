@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,35 @@ def _cut_header(run: Path) -> None:
     (run / "trajectory.jsonl").write_text("{}\n", encoding="utf-8")
 
 
+def _garble_config(run: Path) -> None:
+    (run / "start" / "adapter_config.json").write_text("garbage", encoding="utf-8")
+
+
+def _empty_config(run: Path) -> None:
+    (run / "start" / "adapter_config.json").write_text("{}", encoding="utf-8")
+
+
+def _change_header(run: Path, **values: object) -> None:
+    first, *rest = (run / "trajectory.jsonl").read_text(encoding="utf-8").splitlines()
+    header = {**json.loads(first)["header"], **values}
+    lines = [json.dumps({"header": header}), *rest]
+    (run / "trajectory.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _cut_records(run: Path) -> None:
+    lines = (run / "trajectory.jsonl").read_text(encoding="utf-8").splitlines()
+    (run / "trajectory.jsonl").write_text("\n".join(lines[:2]) + "\n", encoding="utf-8")
+
+
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (_remove_start, "has no start/adapter_"),
+        (_garble_config, "The start adapter in"),
+        (_empty_config, "names no peft_type"),
+        (partial(_change_header, optimizer="lion"), "optimizer: Input should be 'adamw'"),
+        (partial(_change_header, optimizer_options={}), "optimizer_options.weight_decay"),
+        (_cut_records, "has 1 step."),
+        (_remove_start, "has no start/adapter_config.json"),
         (_damage_start, "of the run is broken"),
         (_other_start, "in the trajectory"),
         (_remove_trajectory, "There is no trajectory"),

@@ -18,6 +18,7 @@ STEPS = 8
 RUNS: dict[str, tuple[str, ...]] = {
     "five": ("zo.queries=5", "training.learning_rate=0.0001"),
     "single": ("training.learning_rate=0.0001", "zo.epsilon=0.001"),
+    "several at once": ("training.learning_rate=0.0001", "zo.epsilon=0.001", "zo.backend=batched"),
     "one-sided": (
         *("zo.queries=3", "zo.estimator=one-sided", "training.gradient_accumulation=2"),
         *("training.learning_rate=0.0001", "zo.epsilon=0.001"),
@@ -30,9 +31,11 @@ RUNS: dict[str, tuple[str, ...]] = {
         "zo.epsilon=0.001",
     ),
     "rows": ("zo.queries=2", "zo.split=rows", "training.learning_rate=0.00001", "zo.epsilon=0.001"),
+    # The second process has no row to measure eps with.
+    "one row": ("zo.split=rows", "training.learning_rate=0.00001", "data.train_rows=1"),
 }
 """Settings of runs that are done by one process and by two."""
-SAME_BYTES = ("five", "single", "one-sided", "explodes", "every weight")
+SAME_BYTES = ("five", "single", "several at once", "one-sided", "explodes", "every weight")
 
 
 def _train(place: Path, output: Path, *settings: str) -> list[str]:
@@ -109,10 +112,11 @@ def test_a_rollback_is_among_what_was_compared(place: Path, first: Launch) -> No
     assert "rollback" in events
 
 
+@pytest.mark.parametrize("name", ["rows", "one row"])
 def test_with_the_rows_split_the_losses_are_those_of_one_process(
-    place: Path, one: Path, first: Launch
+    name: str, place: Path, one: Path, first: Launch
 ) -> None:
-    pairs = list(zip(_records(place / "two" / "rows"), _records(one / "rows"), strict=True))
+    pairs = list(zip(_records(place / "two" / name), _records(one / name), strict=True))
 
     assert len(pairs) == STEPS
     for ours, theirs in pairs:

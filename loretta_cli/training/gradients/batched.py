@@ -17,7 +17,7 @@ from torch.func import functional_call
 from loretta_cli.tasks.forms import TaskForm
 from loretta_cli.training.gradients.base import BatchLoss
 from loretta_cli.training.gradients.losses_at import Point, Sequential
-from loretta_cli.training.gradients.own_copies import each_copy_apart, owners
+from loretta_cli.training.gradients.own_copies import CopiesError, each_copy_apart, owners
 from loretta_cli.training.gradients.vector import ParameterVector
 
 
@@ -30,13 +30,22 @@ class Batched:
         vector: The trained parameters.
         model: That has them.
         tokens: Of all copies of a batch in one forward pass, at most, padding included.
+        tell: Hears once of a batch that cannot have copies, whose points are then met one by one. Without it,
+            such a batch raises :class:`CopiesError`.
 
     Raises:
         CopiesError: If a trained parameter is one that cannot have copies.
     """
 
-    def __init__(self, vector: ParameterVector, model: nn.Module, tokens: int) -> None:
-        self.vector, self.tokens = vector, tokens
+    def __init__(
+        self,
+        vector: ParameterVector,
+        model: nn.Module,
+        tokens: int,
+        tell: Callable[[str], None] | None = None,
+    ) -> None:
+        self.vector, self.tokens, self.tell = vector, tokens, tell
+        self._has_told = False
         self._owners = owners(model, vector.parameters)
         names = {parameter: name for name, parameter in model.named_parameters()}
         self._names = [f"model.{names[parameter]}" for parameter in vector.parameters]
@@ -55,9 +64,23 @@ class Batched:
         for part in _parts(points, max(1, self.tokens // tokens_of(loss))):
             if len(part) == 1:
                 found |= self._one_by_one(loss, theta, part, draw, eps)
-            else:
+                continue
+            try:
                 found |= zip(part, self._together(loss, theta, part, draw, eps), strict=True)
+            except CopiesError as error:
+                if self.tell is None:
+                    raise
+                # The batch alone decides, so a resumed run comes to the same bits.
+                self._say(str(error))
+                found |= self._one_by_one(loss, theta, part, draw, eps)
         return found
+
+    def _say(self, reason: str) -> None:
+        if self.tell is not None and not self._has_told:
+            self._has_told = True
+            self.tell(
+                f"a batch takes no copies ({reason}): the queries of such batches are evaluated one by one"
+            )
 
     def _together(
         self,
@@ -100,7 +123,9 @@ def tokens_of(loss: BatchLoss) -> int:
 
 
 def _parts(points: Sequence[Point], most: int) -> Iterator[Sequence[Point]]:
-    """As few parts as can be, of sizes as equal as can be."""
+    """As few parts as can be, of sizes as equal as can be; none of no points: a process may have no query."""
     count = math.ceil(len(points) / most)
+    if not count:
+        return iter(())
     ends = [len(points) * number // count for number in range(count + 1)]
     return (points[start:end] for start, end in itertools.pairwise(ends))

@@ -62,9 +62,11 @@ class Choice:
         return note
 
 
-def losses_by(backend: str, tokens: int, vector: ParameterVector, loss: BatchLoss) -> LossesAt:
-    """The back end of a choice."""
-    return Batched(vector, loss.model, tokens) if backend == "batched" else Sequential(vector)
+def losses_by(
+    backend: str, tokens: int, vector: ParameterVector, loss: BatchLoss, tell: Callable[[str], None]
+) -> LossesAt:
+    """The back end of a choice; ``tell`` hears of batches that take no copies."""
+    return Batched(vector, loss.model, tokens, tell) if backend == "batched" else Sequential(vector)
 
 
 def choose(
@@ -104,6 +106,9 @@ def choose(
 def most_passes_to_choose(settings: ZerothOrderSettings, *, points: int, eps: float) -> int:
     """The most forward passes that :func:`choose` takes.
 
+    With ``batched`` as many as with ``auto``, although no clock is asked: the length of a run with a budget
+    follows from what is set aside, and a run that repeats what ``auto`` chose must be as long.
+
     Args:
         settings: The section ``zo``.
         points: The most that a step evaluates.
@@ -111,8 +116,7 @@ def most_passes_to_choose(settings: ZerothOrderSettings, *, points: int, eps: fl
     """
     if settings.backend == "sequential":
         return 0
-    compared = 1 + (len(_distances(eps)) + 1) * points
-    return compared if settings.backend == "batched" else compared + REPEATS * (2 + points)
+    return 1 + (len(_distances(eps)) + 1) * points + REPEATS * (2 + points)
 
 
 class _Trial:

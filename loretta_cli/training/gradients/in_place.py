@@ -93,7 +93,7 @@ def follow_in_place(header: Header, records: Sequence[Record], vector: Parameter
         seed=header.seed,
         distribution=header.distribution,
         two_sided=header.estimator == "central",
-        weight_decay=header.optimizer_options["weight_decay"],
+        weight_decay=header.optimizer_options.weight_decay,
         undecayed=header.undecayed,
     )
     for record in lasting(records):

@@ -55,7 +55,9 @@ def length_of_training(config: Config, rows: int) -> Length:
     def spent(last: int) -> int:
         """Forward passes up to the first step of the last epoch; the more epochs, the more."""
         before = sum(_step(config, epoch, last) for epoch in range(1, last))
-        return sum(_start(config, last)) + steps_an_epoch * before + _step(config, last, last)
+        return (
+            sum(forward_passes_to_start(config, last)) + steps_an_epoch * before + _step(config, last, last)
+        )
 
     if budget < spent(1):
         raise ConfigError(_too_small(config, budget, spent(1)), hint=_hint(config, spent(1)))
@@ -70,7 +72,7 @@ def _step(config: Config, epoch: int, epochs: int) -> int:
     return passes_of(config.zo, queries_at(config.zo, epoch, epochs)) * config.training.gradient_accumulation
 
 
-def _start(config: Config, epochs: int) -> tuple[int, int]:
+def forward_passes_to_start(config: Config, epochs: int) -> tuple[int, int]:
     """The most forward passes to measure eps, and to choose the back end."""
     zo = config.zo
     measure = passes_to_calibrate(two_sided=zo.estimator == "central") if zo.epsilon is None else 0
@@ -81,7 +83,7 @@ def _start(config: Config, epochs: int) -> tuple[int, int]:
 
 
 def _too_small(config: Config, budget: int, needed: int) -> str:
-    measure, choose = _start(config, 1)
+    measure, choose = forward_passes_to_start(config, 1)
     parts = [f"{_step(config, 1, 1)} for the first step"]
     if choose:
         parts.insert(0, f"up to {choose} to try zo.backend={config.zo.backend}")
@@ -92,6 +94,6 @@ def _too_small(config: Config, budget: int, needed: int) -> str:
 
 
 def _hint(config: Config, needed: int) -> str:
-    measure, choose = _start(config, 1)
+    measure, choose = forward_passes_to_start(config, 1)
     cheaper = [*(["zo.epsilon=0.001"] if measure else []), *(["zo.backend=sequential"] if choose else [])]
     return f"Set it to {needed} or more" + (f", or set {' and '.join(cheaper)}." if cheaper else ".")

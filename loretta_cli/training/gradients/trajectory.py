@@ -22,7 +22,16 @@ from loretta_cli.training.gradients.directions import GENERATOR, Distribution
 
 VERSION = 1
 Backend = Literal["sequential", "batched", "in-place"]
+Optimizer = Literal["adamw", "adamw_fused", "adafactor", "sgd", "rmsprop"]
 EVENTS = ("skip", "clip", "rollback")
+
+
+@dataclass(frozen=True, slots=True)
+class OptimizerOptions:
+    """The settings of an optimizer beside its rate."""
+
+    weight_decay: float
+    momentum: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +62,8 @@ class Header:
     generator: str
     parameters: dict[str, int]
     undecayed: tuple[str, ...]
-    optimizer: str
-    optimizer_options: dict[str, float]
+    optimizer: Optimizer
+    optimizer_options: OptimizerOptions
     eps: float
     passes: int
     backend: Backend

@@ -206,6 +206,29 @@ def test_the_same_batch_has_the_same_losses_to_the_bit() -> None:
     assert losses(loss, vector)[0] == losses(loss, vector)[0]
 
 
+def test_a_process_without_a_query_evaluates_nothing() -> None:
+    loss, vector = family_loss("bert", "rep", "lean")
+    several = Batched(vector, loss.model, tokens_of(loss))
+    assert several(loss, vector.read(), [], directions_for(vector), EPS) == {}
+
+
+def test_a_batch_that_takes_no_copies_is_met_one_by_one_and_told_once() -> None:
+    # A norm of DeBERTa reads the relative positions, which all rows share; 3 copies do not divide them.
+    loss, vector = family_loss("deberta-v2", "adp", "paper")
+    heard: list[str] = []
+    several = Batched(vector, loss.model, len(ONE_SIDED) * tokens_of(loss), heard.append)
+    draw, theta = directions_for(vector), vector.read()
+    with torch.no_grad():
+        found = [several(loss, theta, ONE_SIDED, draw, EPS) for _ in range(2)]
+        single = Sequential(vector)(loss, theta, ONE_SIDED, draw, EPS)
+    assert found == [single, single]  # to the bit
+    assert len(heard) == 1
+    assert "is not given as many rows for each copy" in heard[0]
+    several.tell = None
+    with pytest.raises(CopiesError), torch.no_grad():
+        several(loss, theta, ONE_SIDED, draw, EPS)
+
+
 def test_the_model_is_left_as_it_was_also_by_a_failure() -> None:
     loss, vector = family_loss("bert", "adp", "paper")
     before = dict(loss.model.named_parameters())

@@ -126,7 +126,7 @@ def test_losses_that_do_not_change_prove_nothing() -> None:
     found = chosen(BATCHED, batch_loss(loss.model, loss.inputs, FlatForm()), vector)
     assert (found.backend, "changes too little" in found.why) == ("sequential", True)
     assert found.passes == 1 + 4 * 5, "eps is 0.001, 0.004 ... 0.256"
-    assert most_passes_to_choose(BATCHED, points=4, eps=1e-3) == 1 + 4 * (5 + 1)
+    assert most_passes_to_choose(BATCHED, points=4, eps=1e-3) == 1 + 4 * (5 + 1) + 3 * (2 + 4)
 
 
 @pytest.mark.parametrize("eps", [2.0, 1.0, 0.25, 0.2, 1e-4])
@@ -176,7 +176,8 @@ def test_a_metric_is_evaluated_one_by_one() -> None:
 
 def test_the_back_end_follows_from_what_the_header_keeps() -> None:
     loss, vector = family_loss("bert", "adp", "lean")
-    several = losses_by("batched", 50, vector, loss)
+    several = losses_by("batched", 50, vector, loss, print)
     assert isinstance(several, Batched)
     assert several.tokens == 50
-    assert isinstance(losses_by("sequential", 0, vector, loss), Sequential)
+    assert several.tell is print
+    assert isinstance(losses_by("sequential", 0, vector, loss, print), Sequential)

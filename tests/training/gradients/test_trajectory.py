@@ -10,7 +10,7 @@ import pytest
 
 from loretta_cli.errors import RunError
 from loretta_cli.training.gradients.directions import GENERATOR
-from loretta_cli.training.gradients.trajectory import VERSION, Header, Record, Trajectory
+from loretta_cli.training.gradients.trajectory import VERSION, Header, OptimizerOptions, Record, Trajectory
 
 HEADER = Header(
     seed=5,
@@ -20,7 +20,7 @@ HEADER = Header(
     parameters={"b": 3, "a": 4},
     undecayed=("b",),
     optimizer="sgd",
-    optimizer_options={"weight_decay": 0.01, "momentum": 0.9},
+    optimizer_options=OptimizerOptions(weight_decay=0.01, momentum=0.9),
     eps=1e-3,
     passes=64,
     backend="sequential",
