@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -9,17 +10,37 @@ import typer
 from loretta_cli.cli import options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 
-EPILOG = options.examples("loretta export runs/sst2-rep-minilm --format lora --output my-lora")
+EPILOG = options.examples(
+    "loretta export runs/sst2-rep-minilm --format lora --output my-lora",
+    "loretta export runs/sst2-rep-smollm2 --format gguf-lora --base-gguf smollm2-f32.gguf",
+    "loretta export runs/sst2-rep-smollm2 --format gguf --type q8_0",
+    "loretta export runs/sst2-adp-minilm --format onnx",
+)
 
 
 def export(
     run: options.Run,
-    format: Annotated[str, typer.Option("--format", "-f", metavar="F", help="lora: rep as a PEFT LoRA.")],
+    format: Annotated[
+        str,
+        typer.Option(
+            "--format",
+            "-f",
+            metavar="F",
+            help="lora: rep as a PEFT LoRA. gguf-lora: rep or lora as a LoRA of llama.cpp. gguf: the merged "
+            "model for llama.cpp. onnx: the whole model. adapter: adp as dense matrices. tt: the bare cores "
+            "of adp or rep.",
+        ),
+    ],
     number_type: Annotated[
-        str | None, typer.Option("--type", metavar="T", help="Of gguf: f32, f16 or q8_0.")
+        str | None, typer.Option("--type", metavar="T", help="Of gguf: f32, f16 (default) or q8_0.")
+    ] = None,
+    base_gguf: Annotated[
+        Path | None,
+        typer.Option("--base-gguf", metavar="FILE", help="Of gguf-lora: the base in GGUF, to check on."),
     ] = None,
     output: options.Output = None,
     data: options.Data = None,
+    base: options.Base = None,
     trust_remote_code: options.RemoteCode = False,
     json: options.Json = False,
 ) -> None:
@@ -28,17 +49,17 @@ def export(
         from loretta_cli.artifacts.export import FORMATS, ExportRequest, check_request
         from loretta_cli.artifacts.run_folder import find_run
 
-        check_request(format, number_type)
-        found = find_run(run).last_stage
+        check_request(format, number_type, base_gguf)
+        found = find_run(run, base=base).last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
         quiet_transformers()
-        request = ExportRequest(found, output or run / format, data, number_type)
+        request = ExportRequest(found, output or run / format, data, number_type, base_gguf)
         report = FORMATS.get(format)(request, reporter)
         rows = [
             ("output", report.output),
             ("check", report.check.in_words()),
             *(
-                (name.replace("_", " "), str(value))
+                (name.replace("_", " "), ", ".join(value) if isinstance(value, list) else str(value))
                 for name, value in report.details.items()
                 if value is not None
             ),

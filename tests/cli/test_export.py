@@ -15,6 +15,7 @@ from tests.command_line import files_below, loretta
 KEYS = {
     *("output", "format", "verified", "max_abs_difference", "tolerance", "rank", "quantization"),
     *("engine", "unverified_because", "schema_version"),
+    *("saved_modules", "saved_parameters", "saved_bytes"),
 }
 
 

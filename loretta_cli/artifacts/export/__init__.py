@@ -28,12 +28,14 @@ class ExportRequest:
         output: The folder to write.
         data: Rows to check on, if the run's own are not at hand.
         number_type: One of :data:`NUMBER_TYPES`; None is the format's own.
+        base_gguf: The base model as a GGUF file, to check on.
     """
 
     run: RunFolder
     output: Path
     data: str | None = None
     number_type: str | None = None
+    base_gguf: Path | None = None
 
 
 class Exporter(Protocol):
@@ -43,18 +45,35 @@ class Exporter(Protocol):
         """Write the folder, and check it in what will serve it."""
 
 
-FORMATS: Registry[Exporter] = Registry("format", {"lora": "loretta_cli.artifacts.export.lora:export_lora"})
+FORMATS: Registry[Exporter] = Registry(
+    "format",
+    {
+        "adapter": "loretta_cli.artifacts.export.bottleneck:export_bottlenecks",
+        "gguf": "loretta_cli.artifacts.export.gguf:export_gguf",
+        "gguf-lora": "loretta_cli.artifacts.export.gguf_lora:export_gguf_lora",
+        "lora": "loretta_cli.artifacts.export.lora:export_lora",
+        "onnx": "loretta_cli.artifacts.export.onnx:export_onnx",
+        "tt": "loretta_cli.artifacts.export.tt:export_cores",
+    },
+)
 READ_NUMBER_TYPE = ("gguf",)
 """Formats that read ``number_type``."""
+READ_BASE_GGUF = ("gguf-lora",)
+"""Formats that read ``base_gguf``."""
 
 
-def check_request(format: str, number_type: str | None) -> None:
+def check_request(format: str, number_type: str | None, base_gguf: Path | None = None) -> None:
     """Refuse an unknown format, and an option that it does not read, before any work.
 
     Raises:
         ConfigError: With what was expected.
     """
     FORMATS.check(format)
+    if base_gguf is not None and format not in READ_BASE_GGUF:
+        raise ConfigError(
+            f"--base-gguf is read by the format {' and '.join(READ_BASE_GGUF)}, not by {format}.",
+            hint="Leave --base-gguf out.",
+        )
     if number_type is None:
         return
     if format not in READ_NUMBER_TYPE:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from loretta_cli.artifacts.card import public_name
+from loretta_cli.artifacts.card_facts import public_name
 from loretta_cli.artifacts.export.report import EngineCheck
 from loretta_cli.artifacts.files import write_text
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.artifacts.sizes import size_section
 
 
 def write_export_card(
@@ -22,6 +23,7 @@ def write_export_card(
     text: str,
     check: EngineCheck,
     serving: Sequence[tuple[str, str]] = (),
+    snippet: str = "",
 ) -> None:
     """Write ``README.md`` of an export.
 
@@ -35,9 +37,12 @@ def write_export_card(
         text: What it is.
         check: What the engine said.
         serving: Names of engines, with the exact commands that serve it there.
+        snippet: Python that loads it, run in the folder.
     """
     commands = "".join(f"\n{name}:\n\n```sh\n{command}\n```\n" for name, command in serving)
-    served = f"\n## Serve it\n{commands}" if serving else ""
+    commands += f"\nIn Python, in this folder:\n\n```python\n{snippet}```\n" if snippet else ""
+    served = f"\n## Serve it\n{commands}" if commands else ""
+    sizes = size_section(run, folder=folder)
     write_text(
         folder / "README.md",
         f"""\
@@ -51,5 +56,6 @@ library_name: {library}
 Made by `{made_by}` from the run `{run.path.name}`. {text}
 
 It was {check.in_words()}.
-{served}""",
+{served}
+{sizes}""",
     )

@@ -2,24 +2,49 @@
 
 from __future__ import annotations
 
+import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 import peft
 from peft import PeftModel
 from safetensors.torch import save_file
 
+from loretta_cli.artifacts.card import loader_snippet
+from loretta_cli.artifacts.card_facts import public_name
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS, compare, row_logits
 from loretta_cli.artifacts.export import ExportRequest
 from loretta_cli.artifacts.export.card import write_export_card
 from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder
+from loretta_cli.artifacts.fingerprint import ADAPTER_WEIGHTS
 from loretta_cli.artifacts.restore import restore
+from loretta_cli.artifacts.tensor_header import read_header
 from loretta_cli.errors import ConfigError, ExportError
+from loretta_cli.models.forms import auto_class
 from loretta_cli.models.loading import to_device
 from loretta_cli.numerals import counted
-from loretta_cli.planning.plan import load_base
+from loretta_cli.planning.plan import Plan, load_base
 from loretta_cli.report import Reporter
 from loretta_cli.tuners import lora_form
+
+VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""What vLLM takes as ``--max-lora-rank``."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedWhole:
+    """What stands in a LoRA's file and is no LoRA: copies of modules of the base model.
+
+    Args:
+        modules: Their names, as PEFT's ``modules_to_save`` has them.
+        parameters: How many numbers.
+        bytes: Their size.
+    """
+
+    modules: tuple[str, ...]
+    parameters: int
+    bytes: int
 
 
 def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
@@ -43,7 +68,7 @@ def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
             else "The adapter folder is a PEFT adapter already.",
         )
     check_new_folder(output)
-    restored = restore(run, data=request.data, rows=VERIFIED_ROWS, plain=True)
+    restored = restore(run, data=request.data, rows=VERIFIED_ROWS, plain=True, note=reporter.note)
     plan, form = restored.plan, restored.plan.form
     rows = form.encode(plan.data.validation).rows
     kind = plan.config.model.quantization
@@ -53,10 +78,12 @@ def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
     before = row_logits(restored.model, rows)
     with new_folder(output) as folder:
         rank = write_lora(restored.model, folder)
+        saved = _saved_whole(restored.model, folder)
         form.tokenizer.save_pretrained(folder)
         del restored
         reporter.note("loading the LoRA with plain PEFT and comparing")
         again = PeftModel.from_pretrained(load_base(plan, plain=True).model, folder)
+        base = public_name(plan.config.model.name or "")
         comparison = compare(before, row_logits(to_device(again), rows), again.dtype)
         if not comparison.passed:
             raise ExportError(
@@ -72,10 +99,19 @@ def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
             library="peft",
             title=f"LoRA of rank {rank}, exported from a LoRETTA_rep adapter",
             made_by="loretta export --format lora",
-            text=_text(kind),
+            text=_text(kind, saved, is_served=_serves(plan)),
             check=check,
+            serving=_serving(plan, rank, saved, output.name),
+            snippet=loader_snippet(plan, base, str(again.dtype), "LORA", folder=".") + "\n",
         )
-    return ExportReport(str(output), "lora", check, {"rank": rank, "quantization": kind})
+    details = {
+        "rank": rank,
+        "quantization": kind,
+        "saved_modules": list(saved.modules) or None,
+        "saved_parameters": saved.parameters,
+        "saved_bytes": saved.bytes,
+    }
+    return ExportReport(str(output), "lora", check, details)
 
 
 def write_lora(model: PeftModel, folder: Path) -> int:
@@ -95,11 +131,50 @@ def write_lora(model: PeftModel, folder: Path) -> int:
     return config.r
 
 
-def _text(kind: str | None) -> str:
+def _saved_whole(model: PeftModel, folder: Path) -> SavedWhole:
+    """The part of a written LoRA that engines which know only its matrices do not load."""
+    tensors = read_header(folder / ADAPTER_WEIGHTS)
+    whole = [
+        tensor for name, tensor in tensors.items() if not name.endswith((".lora_A.weight", ".lora_B.weight"))
+    ]
+    names = tuple(lora_form(model, model.active_adapters[0])[0].modules_to_save or ()) if whole else ()
+    return SavedWhole(names, sum(tensor.numbers for tensor in whole), sum(tensor.bytes for tensor in whole))
+
+
+def _serves(plan: Plan) -> bool:
+    """Whether vLLM serves LoRAs on such a model: on causal language models."""
+    return "CausalLM" in auto_class(plan.form.name, plan.model_config).__name__
+
+
+def _serving(plan: Plan, rank: int, saved: SavedWhole, name: str) -> list[tuple[str, str]]:
+    """The commands that serve the LoRA, for the engines that load all of it and the base as it is."""
+    model = plan.config.model
+    changed = model.quantization is not None or plan.source.gguf_file is not None
+    if saved.parameters or changed or not _serves(plan) or rank > VLLM_RANKS[-1]:
+        return []
+    most = next(allowed for allowed in VLLM_RANKS if allowed >= rank)
+    base, folder = shlex.quote(public_name(model.name or "")), shlex.quote(name)
+    revision = f" --revision {shlex.quote(model.revision)}" if model.revision else ""
+    command = (
+        f"vllm serve {base}{revision} --enable-lora --lora-modules {folder}=./{folder} --max-lora-rank {most}"
+    )
+    return [("vLLM (not run here), in the folder above this one", command)]
+
+
+def _text(kind: str | None, saved: SavedWhole, *, is_served: bool) -> str:
     said = "A standard PEFT LoRA that needs no loretta. The scale is folded in (`lora_alpha = r`)."
     if kind is not None:
         said += (
             f"\n\nThe adapter was trained on the base model quantised to {kind}, and belongs on the same. It "
             "was compared on the numbers that the quantised weights stand for."
         )
+    if saved.parameters:
+        said += (
+            f"\n\n**Not all of it is a LoRA**: {counted(saved.parameters, 'number')} ({saved.bytes:,} bytes) "
+            f"are whole modules of the base model that were trained or are new: {', '.join(saved.modules)}. "
+            "PEFT loads them (`modules_to_save`); vLLM refuses such an adapter, and llama.cpp has no place "
+            "for them. For these engines fold everything into the base model: `loretta merge`."
+        )
+    elif not is_served:
+        said += "\n\nvLLM loads LoRAs on causal language models only; for other engines: `loretta merge`."
     return said

@@ -43,7 +43,7 @@ def lora_form(model: nn.Module, adapter_name: str = "default") -> tuple[LoraConf
     """
     root = cast("nn.Module", model.base_model.model) if isinstance(model, PeftModel) else model
     factors = {
-        name: module.factors(adapter_name)
+        name: _narrowed(*module.factors(adapter_name))
         for name, module in root.named_modules()
         if isinstance(module, RepLayer) and adapter_name in module.loretta_rep_A
     }
@@ -62,6 +62,16 @@ def lora_form(model: nn.Module, adapter_name: str = "default") -> tuple[LoraConf
     }
     ranks = {name: left.shape[1] for name, (left, _) in factors.items()}
     return _config(source, ranks, root), tensors | _saved_tensors(root, adapter_name)
+
+
+def _narrowed(left: torch.Tensor, right: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same product, ``(in, k)`` by ``(k, out)``, with a ``k`` of at most ``in`` and ``out``."""
+    inputs, outputs = left.shape[0], right.shape[1]
+    if left.shape[1] <= min(inputs, outputs):
+        return left, right
+    product = left @ right
+    same = torch.eye(min(inputs, outputs), dtype=product.dtype, device=product.device)
+    return (product, same) if outputs < inputs else (same, product)
 
 
 def _config(source: Any, ranks: dict[str, int], root: nn.Module) -> LoraConfig:

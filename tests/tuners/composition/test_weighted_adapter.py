@@ -8,9 +8,11 @@ from typing import Any
 import peft
 import pytest
 import torch
+from peft import get_peft_model, set_peft_model_state_dict
 from peft.tuners.lora import convert_to_lora
+from torch import nn
 
-from loretta_cli.tuners import lora_form
+from loretta_cli.tuners import LorettaRepConfig, lora_form
 from loretta_cli.tuners.refusals import UnsupportedFeatureError
 from tests.tiny_models import TASK_TYPES, same_base_other_head, tiny_model
 from tests.tuners.adapters import CONFIGS, adapted, config_for, copy_of_state, logits, train
@@ -84,6 +86,42 @@ def test_the_lora_form_has_the_lowest_rank_of_each_layer(settings: dict[str, Any
     lora = with_lora(tiny_model("llama"), "default", lora_form(model))
     assert config.r == config.lora_alpha == (10 if "init_weights" in settings else 3)
     torch.testing.assert_close(logits(lora), logits(model), rtol=0, atol=2e-5)
+
+
+class Narrowing(nn.Module):
+    """Two layers, of which the second has few outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.wide, self.narrow = nn.Linear(48, 48), nn.Linear(48, 3)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        outputs: torch.Tensor = self.narrow(torch.tanh(self.wide(inputs)))
+        return outputs
+
+
+@pytest.mark.parametrize(("init", "ranks"), [(False, (5, 3)), ("noise-reduction", (10, 3))])
+def test_where_layers_have_different_ranks_the_lora_has_them_too(
+    init: bool | str, ranks: tuple[int, int]
+) -> None:
+    settings = LorettaRepConfig(r=8, tt_rank=5, target_modules=["wide", "narrow"], init_weights=init)
+    model = get_peft_model(Narrowing(), settings)
+    with torch.no_grad():
+        for value in model.parameters():
+            if value.requires_grad:
+                value.add_(0.3 * torch.randn_like(value))
+    inputs = torch.randn(4, 48)
+
+    config, tensors = lora_form(model)
+    lora = get_peft_model(Narrowing(), config)
+    loaded = set_peft_model_state_dict(lora, tensors)
+
+    assert (config.r, config.rank_pattern) == (ranks[0], {"narrow": ranks[1]})
+    assert config.alpha_pattern == config.rank_pattern, "so that the scale is 1 everywhere"
+    assert not loaded.unexpected_keys
+    assert (model(inputs) - Narrowing()(inputs)).abs().max() > 0.1
+    torch.testing.assert_close(lora.eval()(inputs), model.eval()(inputs), rtol=0, atol=1e-5)
 
 
 def test_the_lora_form_of_one_of_several_adapters_takes_its_own_head() -> None:
