@@ -10,6 +10,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow
@@ -240,6 +241,22 @@ def test_a_revision_is_a_tag_or_a_commit_and_has_weights_of_its_own(place: Place
     assert of_tag == loss("org/tiny-llama", "--set", f"model.revision={commit}")
     assert of_tag == loss(place.folder / "llama-v1")
     assert of_tag != loss("org/tiny-llama")
+
+
+def test_a_base_that_became_another_on_the_hub_is_refused_until_its_commit_is_named(place: Place) -> None:
+    run, add = place.folder / "changing-run", partial(place.hub.add, "models", "org/changing")
+    _, commit = (add(place.folder / "llama", revision=name) for name in ("main", "v1"))
+    command = ("train", "--model", "org/changing", "--task", "sst2", "--data", "org/sentences:few", *STEPS)
+    done(place.online.loretta(*command, "--output", run))
+    add(save_tiny_decoder(place.folder / "llama-v2", seed=2))
+
+    refused = place.online.loretta("eval", run)
+    config = (run / "config.yaml").read_text(encoding="utf-8")
+    (run / "config.yaml").write_text(config.replace("revision: null", f"revision: {commit}"), "utf-8")
+    assert_refused(refused)
+    assert "org/changing is not the one that the run" in refused.stderr
+    assert "model.revision of the run's config.yaml" in refused.stderr
+    assert scores(place.online.loretta("eval", run, "--json")) == pytest.approx(reported(run), abs=1e-6)
 
 
 def test_a_token_opens_what_is_gated_or_private(place: Place) -> None:

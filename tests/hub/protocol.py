@@ -1,8 +1,8 @@
-"""What the hub answers to a request: the part of its protocol that downloads use.
+"""What the hub answers to a request: the part of its protocol that downloads and uploads use.
 
 Small files are redirected inside the hub, large ones to another host (``localhost``), which refuses the
-hub's token as a real storage does. Xet is never offered, so that all comes over plain HTTP. Imports the
-repositories.
+hub's token as a real storage does. Xet is never offered, so that all comes over plain HTTP; a process that
+uploads needs HF_HUB_DISABLE_XET=1. Imports the repositories and the uploads.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from tests.hub.repositories import Commit, File, Repository
+from tests.hub.repositories import LARGE, Access, Commit, File, Repository
+from tests.hub.uploads import Uploads
 
 _KIND = r"/(?P<kind>models|datasets)"
 _NAME = r"/(?P<name>[\w.-]+/[\w.-]+)"
@@ -31,6 +32,13 @@ _ROUTES = {
     rf"/(?P<kind>datasets){_NAME}/resolve{_REVISION}{_PATH}": "_file",
     rf"{_NAME}/resolve{_REVISION}{_PATH}": "_file",
     r"/storage/(?P<etag>[0-9a-f]{64})": "_large_file",
+    r"/api/validate-yaml": "_check_card",
+    r"/api/repos/create": "_create",
+    rf"/api/(?P<kind>models){_NAME}/branch{_REVISION}": "_branch",
+    rf"/api/(?P<kind>models){_NAME}/preupload{_REVISION}": "_upload_modes",
+    rf"/api/(?P<kind>models){_NAME}/commit{_REVISION}": "_commit",
+    r"/(?P<name>[\w.-]+/[\w.-]+)\.git/info/lfs/objects/batch": "_places",
+    r"/storage/new/(?P<oid>[0-9a-f]{64})": "_keep",
 }
 _VIEWER = re.compile(r"http://datasets-server\.[^/]+/(info|parquet)\?.*")
 
@@ -79,11 +87,15 @@ class Protocol:
     Attributes:
         repositories: By kind and id.
         tokens: Every valid token, with the ids of the gated and private repositories that it may read.
+        writers: Tokens with the accounts that they may write to.
+        uploads: What was uploaded.
     """
 
     def __init__(self, port: int) -> None:
         self.repositories: dict[tuple[str, str], Repository] = {}
         self.tokens: dict[str, set[str]] = {}
+        self.writers: dict[str, str] = {}
+        self.uploads = Uploads()
         self._port = port
 
     def answer(self, question: Question) -> Answer:
@@ -153,6 +165,82 @@ class Protocol:
         files = [file for commit in commits for file in commit.files.values()]
         found = next((file for file in files if file.is_large and file.etag == etag), None)
         return Answer(HTTPStatus.NOT_FOUND) if found is None else _content(question, found)
+
+    def _check_card(self, question: Question) -> Answer:
+        """Refuses a base model that is none of the hub, as the hub does."""
+        named = re.search(r"(?m)^base_model: (.*)$", json.loads(question.body)["content"])
+        if named is None or re.fullmatch(r"[\w-][\w.-]*(/[\w.-]+)?", named[1]):
+            return _json({"errors": [], "warnings": []})
+        error = {"message": f'"base_model" with value "{named[1]}" is not valid.'}
+        return _json({"errors": [error], "warnings": []}, HTTPStatus.BAD_REQUEST)
+
+    def _create(self, question: Question) -> Answer:
+        asked = json.loads(question.body)
+        name = f"{asked['organization']}/{asked['name']}"
+        self._check_writer(question, name)
+        url = f"http://127.0.0.1:{self._port}/{name}"
+        if ("models", name) in self.repositories:
+            told = {"error": "You already created this model repo", "url": url}
+            return _json(told, HTTPStatus.CONFLICT)
+        access: Access = "private" if asked.get("visibility") == "private" else "open"
+        self.repositories["models", name] = Repository("models", name, access)
+        self.tokens[self._token(question) or ""].add(name)
+        self.uploads.commit(self.repositories["models", name], "main", [])
+        return _json({"url": url, "name": name, "id": name})
+
+    def _branch(self, question: Question, kind: str, name: str, revision: str) -> Answer:
+        repository, commit = self._find(question, kind, name, "main")
+        self._check_writer(question, name)
+        if revision in repository.commits:
+            raise _Refusal(HTTPStatus.CONFLICT, "", "Reference already exists")
+        repository.commits[revision] = commit
+        return _json({})
+
+    def _upload_modes(self, question: Question, kind: str, name: str, revision: str) -> Answer:
+        _, commit = self._find(question, kind, name, revision)
+        self._check_writer(question, name)
+        asked = [file["path"] for file in json.loads(question.body)["files"]]
+        modes = {path: "lfs" if path.endswith(LARGE) else "regular" for path in asked}
+        etags = {path: file.etag for path, file in commit.files.items()}
+        files = [
+            {"path": path, "uploadMode": mode, "shouldIgnore": False, "oid": etags.get(path)}
+            for path, mode in modes.items()
+        ]
+        return _json({"files": files})
+
+    def _places(self, question: Question, name: str) -> Answer:
+        """Where large files are to be put: on another host."""
+        self._check_writer(question, name)
+        place = f"http://localhost:{self._port}/storage/new/"
+        objects = [
+            {**asked, "actions": {"upload": {"href": place + asked["oid"]}}}
+            for asked in json.loads(question.body)["objects"]
+        ]
+        return _json({"transfer": "basic", "objects": objects})
+
+    def _keep(self, question: Question, oid: str) -> Answer:
+        if "Authorization" in question.headers:
+            return Answer(HTTPStatus.BAD_REQUEST, b"Only one auth mechanism allowed")
+        kept = self.uploads.keep(oid, question.body)
+        return Answer(HTTPStatus.OK if kept else HTTPStatus.BAD_REQUEST)
+
+    def _commit(self, question: Question, kind: str, name: str, revision: str) -> Answer:
+        repository, _ = self._find(question, kind, name, revision)
+        self._check_writer(question, name)
+        entries = [json.loads(line) for line in question.body.splitlines()]
+        sha = self.uploads.commit(repository, revision, entries)
+        if sha is None:
+            raise _Refusal(HTTPStatus.BAD_REQUEST, "", "A file that was announced was not uploaded")
+        url = f"http://127.0.0.1:{self._port}/{name}/commit/{sha}"
+        return _json({"success": True, "commitOid": sha, "commitUrl": url})
+
+    def _check_writer(self, question: Question, name: str) -> None:
+        """Refuse a token that may not write to an account."""
+        token = self._token(question)
+        if token is None:
+            raise _Refusal(HTTPStatus.UNAUTHORIZED, "", "Invalid username or password.")
+        if self.writers.get(token) != name.partition("/")[0]:
+            raise _Refusal(HTTPStatus.FORBIDDEN, "", "You don't have the rights to create a model there")
 
     def _find(self, question: Question, kind: str, name: str, revision: str) -> tuple[Repository, Commit]:
         """A repository that the asker may know of, at a revision."""

@@ -51,6 +51,7 @@ class HubServer(AbstractContextManager["HubServer"]):
 
     def __exit__(self, *_: object) -> None:
         self._stop()
+        self.protocol.uploads.close()
 
     @contextmanager
     def gone(self) -> Iterator[None]:
@@ -104,18 +105,19 @@ class HubServer(AbstractContextManager["HubServer"]):
         return [path for path in paths if path.startswith(("/storage/", "/api/resolve-cache/"))]
 
     def environment(self) -> dict[str, str]:
-        """Variables for a process that is to take this for the hub, and to reach nothing else."""
+        """Variables for a process that is to take this for the hub, and to reach and tell nothing else."""
         proxies = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), self.address)
         proxies["NO_PROXY"] = "127.0.0.1,localhost"
         lower = {name.lower(): value for name, value in proxies.items()}
-        return {"HF_ENDPOINT": self.address, "HF_HUB_OFFLINE": "0"} | proxies | lower
+        own = {"HF_ENDPOINT": self.address, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        return own | proxies | lower
 
 
 def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         # As by default, HTTP/1.0: no connection outlives its answer, so none is left when the hub is gone.
         def answer(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            body = self.read_body()
             # Names of headers are in any case in a message, and only there.
             question = Question(self.command, self.path, self.headers, body)
             answer = hub.protocol.answer(question)
@@ -127,7 +129,17 @@ def _handler(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             if self.command != "HEAD":
                 self.wfile.write(answer.body)
 
-        do_GET = do_HEAD = do_POST = do_CONNECT = answer
+        def read_body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            parts = []
+            while size := int(self.rfile.readline().strip(), 16):
+                parts.append(self.rfile.read(size))
+                self.rfile.readline()
+            self.rfile.readline()
+            return b"".join(parts)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_CONNECT = answer
 
         def log_message(self, *_: object) -> None:
             """Tests read ``requests`` instead."""
