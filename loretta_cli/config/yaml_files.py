@@ -92,6 +92,11 @@ def _error(place: str, problem: str) -> ConfigError:
         tag = unknown_tag[1].replace(_TAG, "!!")
         problem = f"the tag {tag!r} is not allowed"
         hint = "Use plain YAML only: text, numbers, true, false, null, lists and mappings."
+    elif problem == "but found another document":
+        problem, hint = (
+            "a second document begins",
+            "Keep one document a file, without a line of three dashes.",
+        )
     elif "given twice" in problem:
         hint = "Keep one of the two."
     elif "'\\t'" in problem:

@@ -39,7 +39,7 @@ def test_values_arrive_as_written(text, value):
         ("a: [1, 2", "line 1", "expected"),
         ("a: b: c", "line 1, column 5", "mapping values are not allowed here"),
         ("a:\n\tb: 1", "line 2, column 1", "'\\t'"),
-        ("a: 1\n--- \nb: 2", "line 2, column 1", "another document"),
+        ("a: 1\n--- \nb: 2", "line 2, column 1", "a second document begins"),
         ("a: *nothing", "line 1, column 4", "undefined alias"),
         ("a: !!int x", "line 1, column 4", "cannot be read as int"),
         ("a: !!bool maybe", "line 1, column 4", "cannot be read as bool"),
