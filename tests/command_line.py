@@ -9,6 +9,7 @@ import contextlib
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -76,6 +77,19 @@ def loretta(*arguments: object, cwd: Path | None = None) -> Outcome:
         except SystemExit as end:
             code = end.code if isinstance(end.code, int) else 0 if end.code is None else 1
     return Outcome(code, stdout.getvalue(), stderr.getvalue())
+
+
+def parsed(line: str) -> tuple[str, dict[str, object]]:
+    """The verb of a line ``loretta …`` and its parameters; fails as the real parser would."""
+    import typer
+
+    from loretta_cli.cli.app import app
+
+    group = typer.main.get_command(app)
+    words = shlex.split(line)
+    context = group.make_context(words[0], words[1:])
+    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
+    return name, command.make_context(name, rest, parent=context).params
 
 
 def python(script: str, *arguments: object, cwd: Path | None = None, blocked: Sequence[str] = ()) -> str:

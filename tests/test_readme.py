@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 import tomllib
 from pathlib import Path
 
 import pytest
-import typer
 
 from loretta_cli.cli.app import app
 from loretta_cli.config import find_recipe, load_config
+from tests.command_line import parsed
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,15 +21,6 @@ COMMANDS = [line.rpartition("&& ")[2] for line in SHELL_LINES if "loretta " in l
 LAUNCHED = [line.rpartition("-m loretta_cli ")[2] for line in SHELL_LINES if "-m loretta_cli " in line]
 """What torchrun and ``accelerate launch`` are told to run."""
 COMMANDS += [f"loretta {arguments}" for arguments in LAUNCHED]
-
-
-def parsed(line: str) -> tuple[str, dict[str, object]]:
-    """The subcommand of a line and its parsed parameters; fails as the real parser would."""
-    group = typer.main.get_command(app)
-    words = shlex.split(line)
-    context = group.make_context(words[0], words[1:])
-    name, command, rest = group.resolve_command(context, [*context._protected_args, *context.args])
-    return name, command.make_context(name, rest, parent=context).params
 
 
 def test_readme_shows_every_verb() -> None:
@@ -58,12 +48,12 @@ def test_a_misspelt_flag_would_be_noticed() -> None:
 
 
 def test_the_extras_of_the_setup_commands_exist() -> None:
-    extras = set(re.findall(r"\.\[([a-z,]+)\]", README))
+    extras = set(re.findall(r"\.\[([a-z,-]+)\]", README))
     defined = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
     ]
 
-    assert extras == {"quickstart", "quickstart,test"}
+    assert extras == {"quickstart", "quickstart,test,test-export"}
     assert {name for extra in extras for name in extra.split(",")} <= set(defined)
 
 
@@ -90,10 +80,3 @@ def test_the_counts_of_readme_sum_up() -> None:
     for _, _, cells in rows:
         total, *parts = (int(cell.replace(",", "")) for cell in cells.split(" | "))
         assert total == sum(parts)
-
-
-def test_the_launchers_configurations_that_readme_names_are_there() -> None:
-    named = re.findall(r"--config_file (\S+)", README)
-
-    assert named
-    assert all((ROOT / name).is_file() for name in named)
