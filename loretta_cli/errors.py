@@ -11,6 +11,8 @@
     ├── TrainingError            exit 1   training or an evaluation started and failed
     └── ExportError              exit 1   a merge or an export failed its check
 
+    Interrupted                  exit 130 no error: the user, or the system, said stop
+
 Only the command line prints these and exits; the library raises them. Imports nothing.
 """
 
@@ -81,3 +83,17 @@ class TrainingError(LorettaError):
 
 class ExportError(LorettaError):
     """A merge or an export was made and failed its check."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Stopped because a signal asked for it.
+
+    Args:
+        message: How far the work came.
+        hint: How to go on, or an empty string.
+    """
+
+    def __init__(self, message: str = "Interrupted.", *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

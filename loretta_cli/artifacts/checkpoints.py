@@ -1,16 +1,81 @@
-"""Which checkpoints are complete: a marker with the checksum of every file is written last.
+"""Checkpoints that are whole: written beside their place, marked with the checksum of every file, renamed.
 
-A checkpoint that a crash tore in two has no marker, or one that does not fit, and is never resumed.
+A checkpoint that a crash tore in two never gets its name. One that was damaged later has a marker that does
+not fit, and is never resumed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from loretta_cli.artifacts.files import sha256, write_json
+from loretta_cli.artifacts.files import sha256, take_place, write_json
 
 MARKER = "complete.json"
+UNFINISHED = ".unfinished"
+"""Folder below that of the checkpoints, for the one that is being written."""
+
+
+def name_of(step: int) -> str:
+    """The folder of the checkpoint of a step."""
+    return f"checkpoint-{step}"
+
+
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """A folder to write checkpoints below, on the same file system as ``folder``; it is gone afterwards.
+
+    Args:
+        folder: Of all checkpoints.
+    """
+    unfinished = folder / UNFINISHED
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def put_in_place(written: Path, folder: Path) -> Path:
+    """Mark a checkpoint that is wholly written, have the disk keep it, and give it its name.
+
+    Args:
+        written: The checkpoint, below :data:`UNFINISHED`.
+        folder: Of all checkpoints.
+
+    Returns:
+        Where it is now; one of the same step is replaced.
+    """
+    mark_complete(written)
+    for path in [*written.rglob("*"), written]:
+        _sync(path)
+    final = folder / written.name
+    if final.exists():
+        take_place(written, final)
+    else:
+        written.rename(final)
+    _sync(folder)
+    return final
+
+
+def prune(folder: Path, *, keep: int, spare: Collection[int] = ()) -> None:
+    """Remove all checkpoints but the last ``keep``.
+
+    Args:
+        folder: Of all checkpoints.
+        keep: How many.
+        spare: Steps whose checkpoints stay as well.
+    """
+    for checkpoint in sorted(_checkpoints(folder), key=step_of)[:-keep]:
+        if step_of(checkpoint) not in spare:
+            # Its marker goes first: a removal that is cut off must not leave a checkpoint that seems whole.
+            (checkpoint / MARKER).unlink(missing_ok=True)
+            shutil.rmtree(checkpoint)
 
 
 def mark_complete(checkpoint: Path) -> None:
@@ -32,8 +97,7 @@ def is_complete(checkpoint: Path) -> bool:
 
 def last_complete(folder: Path) -> Path | None:
     """The complete checkpoint with the highest step below a folder, or None."""
-    found = [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
-    for checkpoint in sorted(found, key=step_of, reverse=True):
+    for checkpoint in sorted(_checkpoints(folder), key=step_of, reverse=True):
         if is_complete(checkpoint):
             return checkpoint
     return None
@@ -42,3 +106,18 @@ def last_complete(folder: Path) -> Path | None:
 def step_of(checkpoint: Path) -> int:
     """The step in a checkpoint's name."""
     return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("checkpoint-*") if path.name.removeprefix("checkpoint-").isdigit()]
+
+
+def _sync(path: Path) -> None:
+    """Have what was written survive a power cut; of folders, where the system lets them be opened."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

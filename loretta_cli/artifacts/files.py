@@ -47,7 +47,7 @@ def new_folder(target: Path, *, replace: bool = False) -> Iterator[Path]:
             yield temporary
             _give_usual_mode(temporary)
             if target.exists():
-                _take_the_place(temporary, target)
+                take_place(temporary, target)
             else:
                 temporary.rename(target)
     finally:
@@ -99,10 +99,12 @@ def explained(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in REFUSALS_TO_WRITE:
+        # numpy's errors of short writes have no number.
+        number = errno.ENOSPC if error.errno is None and _is_full(target) else error.errno
+        if number not in REFUSALS_TO_WRITE:
             raise
         raise OutputError(
-            f"Cannot write {target}: {os.strerror(error.errno)}.",
+            f"Cannot write {target}: {os.strerror(number)}.",
             hint="Free the place, or choose another --output.",
         ) from error
     except LorettaError:
@@ -147,8 +149,8 @@ def folder_bytes(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
-def _take_the_place(new: Path, target: Path) -> None:
-    """Rename ``new`` to ``target``; the folder that was there goes, or comes back if that fails."""
+def take_place(new: Path, target: Path) -> None:
+    """Rename a folder to ``target``; the folder that was there goes, or comes back if that fails."""
     aside = Path(tempfile.mkdtemp(prefix=f".{target.name}.old.", dir=target.parent))
     target.rename(aside / "old")
     try:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
-from loretta_cli.errors import ConfigError
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers, signals_interrupt
+from loretta_cli.errors import ConfigError, Interrupted
 from loretta_cli.numerals import counted
 from loretta_cli.processes import processes
 from loretta_cli.report import Reporter
@@ -125,10 +125,12 @@ def _run(folder: GridFolder, cells: Sequence[Cell], reporter: Reporter, *, retry
 
     quiet_transformers()
     try:
-        comparison = run_grid(folder, cells, reporter, retry_failed=retry_failed)
-    except KeyboardInterrupt:
+        with signals_interrupt():
+            comparison = run_grid(folder, cells, reporter, retry_failed=retry_failed)
+    except KeyboardInterrupt as stop:
         again = shlex.join(["loretta", *sys.argv[1:]])
-        raise KeyboardInterrupt(f"Finished runs are kept. Go on: {again}") from None
+        message, hint = str(stop) or "Interrupted.", f"Finished runs are kept. Go on: {again}"
+        raise Interrupted(message, hint=hint) from None
     if comparison.finished:
         reporter.table("Comparison", *score_table(comparison))
         reporter.table(f"Losses (more columns: {folder.table.name})", *short_loss_table(comparison))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from loretta_cli.errors import ConfigError, LorettaError
+from loretta_cli.errors import ConfigError, Interrupted, LorettaError
 from loretta_cli.processes import Processes, may_tell_of_failure, processes
 from loretta_cli.report import Reporter, make_reporter
 from loretta_cli.report.follower import FollowerReporter
@@ -26,8 +26,6 @@ INTERRUPTED = 130
 @contextlib.contextmanager
 def command(*, json: bool, together: bool = False) -> Iterator[Reporter]:
     """Run a command's body with its reporter.
-
-    What a ``KeyboardInterrupt`` says is the hint after Ctrl+C.
 
     Args:
         json: Whether stdout holds one JSON document.
@@ -55,11 +53,32 @@ def command(*, json: bool, together: bool = False) -> Iterator[Reporter]:
         raise typer.Exit(error.exit_code) from None
     except KeyboardInterrupt as interruption:
         if mine.is_first:
-            reporter.failure(LorettaError("Interrupted.", hint=str(interruption)))
+            said = interruption if isinstance(interruption, Interrupted) else Interrupted()
+            reporter.failure(LorettaError(said.message, hint=said.hint))
         raise typer.Exit(INTERRUPTED) from None
     except RecursionError as error:
         reporter.failure(LorettaError(f"A value is nested too deeply: {error}."))
         raise typer.Exit(1) from None
+
+
+@contextlib.contextmanager
+def signals_interrupt() -> Iterator[None]:
+    """Have SIGTERM, and SIGHUP unless it is ignored, end the work as Ctrl+C does: in words, exit code 130."""
+    import signal
+    import threading
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        before = {number: signal.getsignal(number) or signal.SIG_DFL for number in numbers}
+    try:
+        for number, handler in before.items():
+            if handler is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def check_remote_code(config: Config, *, trusted: bool) -> None:

@@ -60,6 +60,9 @@ class TrainingSettings(SettingsGroup):
     early_stopping: Count | None = Field(
         default=None, description="Stop after this many evaluations without improvement."
     )
+    keep_checkpoints: Count | None = Field(
+        default=None, description="Keep so many of the last checkpoints, and the best; unset keeps all."
+    )
     log_every: Count = Field(default=10, description="Steps between two lines of metrics.")
 
     @field_validator("warmup")

@@ -10,6 +10,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from loretta_cli.artifacts.checkpoints import name_of
 from loretta_cli.artifacts.files import new_folder
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.errors import TrainingError
@@ -78,16 +79,15 @@ class ReportCallback(TrainerCallback):
         """
         if logs is None or "loss" not in logs:
             return
-        values = {name: float(logs[name]) for name in TRAIN_VALUES if name in logs}
+        without = self.estimator().without()
+        values = {name: float(logs[name]) for name in TRAIN_VALUES if name in logs and name not in without}
         if "learning_rate" in values and (estimates := self.estimator().summary()):
             values["learning_rate"] *= estimates["pace"]
-            if not values.get("grad_norm"):  # the step was skipped, or taken in place: there was no gradient
-                values.pop("grad_norm", None)
         self._keep(state.global_step, "train", values)
         self.reporter.logged(state.global_step, values)
-        if not math.isfinite(values["loss"]):
+        if not math.isfinite(loss := values.get("loss", 0.0)):
             raise TrainingError(
-                f"The loss is {values['loss']} at step {state.global_step}: training has diverged.",
+                f"The loss is {loss} at step {state.global_step}: training has diverged.",
                 hint="Lower training.learning_rate, lengthen training.warmup, or use model.dtype=float32.",
             )
 
@@ -140,7 +140,7 @@ class BestAdapterCallback(TrainerCallback):
         """Copy, if the checkpoint that was just written is the best one."""
         if not state.is_world_process_zero or state.best_global_step != state.global_step:
             return
-        checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+        checkpoint = Path(args.output_dir) / name_of(state.global_step)
         with new_folder(self.best, replace=True) as folder:
             for name in ADAPTER_FILES:
                 shutil.copy2(checkpoint / name, folder / name)

@@ -20,9 +20,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import Trainer, TrainingArguments
 
+from loretta_cli.artifacts.checkpoints import name_of
 from loretta_cli.artifacts.files import new_folder, sha256
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError, RunError
+from loretta_cli.numerals import counted
 from loretta_cli.training.arguments import OPTIMIZERS, optimizer_options
 from loretta_cli.training.gradients.directions import direction
 from loretta_cli.training.gradients.estimates import estimate
@@ -70,9 +72,15 @@ def replay(run: RunFolder, output: Path | None, *, to: int | None = None) -> Rep
     header, records = Trajectory(run.trajectory).read()
     best = run.read_report()["best_step"] if run.finished else None
     step = to if to is not None else (best if best is not None else len(records))
+    if to is None and step > len(records):
+        raise RunError(
+            f"The adapter of the run {run.path} is of step {step}, but its trajectory {run.trajectory} has "
+            f"{counted(len(records), 'step')}.",
+            hint="The file was cut; put it back.",
+        )
     if step > len(records):
         raise ConfigError(
-            f"--to is {step}, but the trajectory of the run {run.path} has {len(records)} steps.",
+            f"--to is {step}, but the trajectory of the run {run.path} has {counted(len(records), 'step')}.",
             hint=f"Give a number of steps from 0 to {len(records)}, or leave --to out.",
         )
     target = output or run.path / f"replay-{step}"
@@ -80,7 +88,7 @@ def replay(run: RunFolder, output: Path | None, *, to: int | None = None) -> Rep
         (folder / "adapter").mkdir()
         shutil.copy2(run.config_file, folder / run.config_file.name)
         _rebuild(run, header, records[:step], folder / "adapter")
-    saved = run.checkpoints / f"checkpoint-{step}" if step else run.start
+    saved = run.checkpoints / name_of(step) if step else run.start
     saved = run.adapter if step == best else saved
     rebuilt, original = target / "adapter" / WEIGHTS, saved / WEIGHTS
     if not original.is_file():
@@ -104,9 +112,12 @@ def _rebuild(run: RunFolder, header: Header, records: list[Record], folder: Path
         with safe_open(start, framework="pt") as file:
             metadata = file.metadata()
         trained = {name: nn.Parameter(tensors[name]) for name in header.parameters}
-    except (OSError, KeyError, SafetensorError) as error:
+        config = PeftConfig.from_pretrained(str(folder))
+        if config.peft_type is None:
+            raise ValueError(f"{ADAPTER_CONFIG} names no peft_type")
+    except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
         raise RunError(
-            f"The start adapter {start} of the run is broken: {error}.",
+            f"The start adapter in {run.start} of the run is broken: {' '.join(str(error).split())}.",
             hint="Without it, nothing can be rebuilt from the trajectory.",
         ) from error
     if wrong := [name for name, size in header.parameters.items() if trained[name].numel() != size]:
@@ -117,7 +128,6 @@ def _rebuild(run: RunFolder, header: Header, records: list[Record], folder: Path
         )
     follow(header, records, trained)
     tensors |= {name: parameter.detach().clone() for name, parameter in trained.items()}
-    config = PeftConfig.from_pretrained(str(folder))
     if isinstance(config, PromptEncoderConfig):
         tensors[TOKENS] = made_tokens(config, tensors)
     save_file(tensors, folder / WEIGHTS, metadata=metadata)
@@ -167,14 +177,14 @@ def _optimizer(header: Header, trained: dict[str, nn.Parameter]) -> torch.optim.
         arguments = TrainingArguments(
             output_dir=folder,
             optim=OPTIMIZERS[header.optimizer],
-            optim_args=optimizer_options(header.optimizer_options.get("momentum")),
+            optim_args=optimizer_options(header.optimizer_options.momentum),
             report_to="none",
         )
     kind, options = Trainer.get_optimizer_cls_and_kwargs(arguments)
     decayed = [one for name, one in trained.items() if name not in header.undecayed]
     others = [one for name, one in trained.items() if name in header.undecayed]
     groups = [
-        {"params": decayed, "weight_decay": header.optimizer_options["weight_decay"]},
+        {"params": decayed, "weight_decay": header.optimizer_options.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
     made: torch.optim.Optimizer = kind([group for group in groups if group["params"]], **options)

@@ -3,8 +3,9 @@
 Overridden: ``training_step`` (gradients come from an estimator), ``evaluate`` (the one evaluation that
 ``loretta eval`` uses too), ``get_train_dataloader`` (rows carry weights, and several processes share the
 batches of one), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
-asking the hub), ``_save_checkpoint`` (a completeness marker), ``_load_best_model`` (from where the run lies
-now), ``_load_from_checkpoint`` (both without a second copy of weights that are trained in place).
+asking the hub), ``_save_checkpoint`` and ``_get_output_dir`` (whole or not at all), ``_load_best_model``
+(from where the run lies now), ``_load_from_checkpoint`` (both without a second copy of weights that are
+trained in place).
 
 Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no
 wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and
@@ -27,9 +28,10 @@ from torch.utils.data import DataLoader
 from transformers import Trainer, TrainerControl, TrainerState, set_seed
 from transformers.trainer import TRAINER_STATE_NAME
 
-from loretta_cli.artifacts.checkpoints import mark_complete
+from loretta_cli.artifacts.checkpoints import name_of, prune
 from loretta_cli.processes import Processes, from_all, processes
 from loretta_cli.tasks.forms import TaskForm, length_of
+from loretta_cli.training.checkpointing import whole_checkpoint
 from loretta_cli.training.gradients import BatchLoss, GradientEstimator, Moment
 from loretta_cli.training.gradients.vector import trained_parameters
 from loretta_cli.training.objectives import BatchScorer
@@ -51,6 +53,7 @@ class AdapterTrainer(Trainer):
         form: How the model meets the task; it collates the rows.
         evaluation: From the model to the metrics that choose the checkpoint, ``loss`` among them.
         scorer: Scores a batch, where a metric of it is what the training improves; None for its loss.
+        keep_checkpoints: How many of the last are kept, beside the best; None keeps all.
         **options: Passed to ``transformers.Trainer``.
     """
 
@@ -64,12 +67,16 @@ class AdapterTrainer(Trainer):
         form: TaskForm,
         evaluation: Callable[[nn.Module], Mapping[str, float]],
         scorer: BatchScorer | None = None,
+        keep_checkpoints: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(data_collator=form.collate, **options)
         self.form = form
         self.evaluation = evaluation
         self.scorer = scorer
+        self.keep_checkpoints = keep_checkpoints
+        self._writing_below: Path | None = None
+        self._evaluated_after = 0
         # The loss is a mean over the batch, whatever the model's own loss would have counted.
         self.model_accepts_loss_kwargs = False
         self.mine = processes()
@@ -125,6 +132,7 @@ class AdapterTrainer(Trainer):
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
         """The metrics that choose the checkpoint, each with the prefix that Trainer looks for."""
         found = self.evaluation(self.model_in_use)
+        self._evaluated_after = self.state.global_step
         metrics = {f"eval_{name}": value for name, value in found.items()}
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
@@ -187,11 +195,22 @@ class AdapterTrainer(Trainer):
         self.model.save_pretrained(output_dir, state_dict=state, save_embedding_layers=False)
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        super()._save_checkpoint(model, trial)
-        self.estimator.saved(self.state.global_step)
-        self.accelerator.wait_for_everyone()
-        if self.args.should_save:
-            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+        folder, step, best = Path(self.args.output_dir), self.state.global_step, self.state.best_global_step
+        if best:
+            # Trainer looks for it where it is writing.
+            self.state.best_model_checkpoint = str(folder / name_of(best))
+        with whole_checkpoint(folder, name_of(step)) as self._writing_below:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+        self._writing_below = None
+        if step == self._evaluated_after:
+            # One that the user asked for must not change the course of the training.
+            self.estimator.saved(step)
+        if self.keep_checkpoints is not None and self.args.should_save:
+            prune(folder, keep=self.keep_checkpoints, spare={best or 0, *self.estimator.needed()})
+
+    def _get_output_dir(self, trial: Any) -> str:
+        return str(self._writing_below or super()._get_output_dir(trial))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         if not self._taken_in_place(Path(resume_from_checkpoint)):
@@ -206,7 +225,7 @@ class AdapterTrainer(Trainer):
 
     def _load_best_model(self) -> None:
         # The path that the state keeps is no longer right once a run has been moved.
-        best = Path(self.args.output_dir) / f"checkpoint-{self.state.best_global_step}"
+        best = Path(self.args.output_dir) / name_of(self.state.best_global_step or 0)
         self.state.best_model_checkpoint = str(best)
         if not self._taken_in_place(best):
             super()._load_best_model()
@@ -225,7 +244,7 @@ class AdapterTrainer(Trainer):
             return False
         self.state = state
         if self.is_deepspeed_enabled:  # its engine is made by a training only
-            best = checkpoint.parent / f"checkpoint-{state.best_global_step}"
+            best = checkpoint.parent / name_of(state.best_global_step or 0)
             self.model.load_adapter(str(best), self.model.active_adapter, is_trainable=True)
         else:
             self._load_best_model()

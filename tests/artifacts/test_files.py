@@ -166,6 +166,19 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
+def test_a_short_write_of_numpy_has_no_number_and_is_told_on_a_full_disk_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = "100 requested and 7 written"
+    with pytest.raises(OSError, match=short), explained(tmp_path / "out"):
+        raise OSError(short)
+
+    monkeypatch.setattr(files, "_is_full", lambda _: True)
+
+    with pytest.raises(OutputError, match="No space left on device"), explained(tmp_path / "out"):
+        raise OSError(short)
+
+
 def test_an_error_that_is_not_the_systems_is_passed_on() -> None:
     with pytest.raises(OSError, match="my own"), explained(Path("out")):
         raise OSError("my own")

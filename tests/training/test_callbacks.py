@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -46,18 +48,49 @@ def test_a_run_with_exact_gradients_counts_none(place: Path, tmp_path: Path) -> 
     assert all("forward_passes" not in record for record in metric_records(run.path))
 
 
-@pytest.mark.parametrize(("method", "has_one"), [("full", False), ("adp", True)])
-def test_a_gradient_that_was_never_formed_has_no_norm(
-    method: str, has_one: bool, place: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    ("method", "objective", "has_one"),
+    [("full", "loss", False), ("adp", "loss", True), ("adp", "accuracy", True)],
+)
+def test_a_gradient_that_was_never_formed_has_no_norm_and_one_that_is_zero_has_one(
+    method: str, objective: str, has_one: bool, place: Path, tmp_path: Path
 ) -> None:
     run = run_of(
         place,
         tmp_path / "run",
         *(f"training.{setting}" for setting in ("gradient=zo", "max_steps=2", "log_every=1")),
         "zo.epsilon=0.001",
+        f"training.objective={objective}",
         method=method,
     )
 
     trained = [record for record in metric_records(run.path) if record["split"] == "train"]
     assert len(trained) == 2
     assert all(("grad_norm" in record) == has_one for record in trained)
+
+
+def test_a_step_without_a_finite_loss_has_neither_loss_nor_norm(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from loretta_cli.training.gradients.zeroth_order import ZerothOrder
+
+    of_all, asked = ZerothOrder._of_all, []
+
+    def broken_at_first(*arguments: Any) -> dict[Any, float]:
+        asked.append(1)
+        found = of_all(*arguments)
+        return dict.fromkeys(found, math.nan) if len(asked) <= 2 else found
+
+    monkeypatch.setattr(ZerothOrder, "_of_all", broken_at_first)
+    run = run_of(
+        place,
+        tmp_path / "run",
+        *(f"training.{setting}" for setting in ("gradient=zo", "max_steps=4", "log_every=1")),
+        "zo.epsilon=0.001",
+        "zo.backend=sequential",
+    )
+
+    trained = [record for record in metric_records(run.path) if record["split"] == "train"]
+    assert ["loss" in record for record in trained] == [False, False, True, True]
+    assert ["grad_norm" in record for record in trained] == [False, False, True, True]
+    assert trained[2]["loss"] > 0.1

@@ -61,8 +61,9 @@ OTHER_VALUES: dict[str, Any] = {
 
 NOT_ARGUMENTS = {
     *("gradient", "objective", "early_stopping", "evaluation_batch_size", "select_by", "shard_base"),
+    "keep_checkpoints",
 }
-"""Settings that become an estimator, a callback, our own evaluation, and the shape of the model."""
+"""Settings that become an estimator, a callback, our own evaluation and saving, the shape of the model."""
 
 
 def _arguments(tmp_path: Path, **settings: Any) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import torch
 
@@ -31,8 +31,16 @@ class Backprop:
         backward(value)
         return value.detach()
 
+    def without(self) -> Collection[str]:
+        """Nothing: every step has both."""
+        return ()
+
     def summary(self) -> None:
         """Nothing to say."""
 
     def saved(self, steps: int) -> None:
         """Nothing to do."""
+
+    def needed(self) -> Collection[int]:
+        """None."""
+        return ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -127,5 +127,11 @@ class GradientEstimator(Protocol):
     def summary(self) -> Mapping[str, Any] | None:
         """What the run's report says of the estimates; None of exact gradients."""
 
+    def without(self) -> Collection[str]:
+        """Which of ``loss`` and ``grad_norm`` the last step has not, whatever number stands for it."""
+
     def saved(self, steps: int) -> None:
         """Hear that there is a checkpoint of the present parameters, after so many steps."""
+
+    def needed(self) -> Collection[int]:
+        """Steps whose checkpoints it may yet go back to."""

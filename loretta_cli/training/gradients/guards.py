@@ -86,6 +86,11 @@ class Guard:
         """
         self._saved.append(steps)
 
+    @property
+    def points(self) -> set[int]:
+        """Steps behind the parameters that a rollback goes to, and behind those that may prove good."""
+        return {self.good, *self._saved}
+
     def _judge_saved(self, steps: int) -> None:
         while self._saved and steps - self._saved[0] >= LOSSES_KEPT:
             point = self._saved.popleft()

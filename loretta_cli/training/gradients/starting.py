@@ -7,11 +7,14 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import cast
 
 import torch
 
-from loretta_cli.artifacts.checkpoints import step_of
+from loretta_cli.artifacts.checkpoints import name_of
 from loretta_cli.artifacts.files import new_folder
+from loretta_cli.artifacts.metrics_log import MetricsLog
+from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import RunError
 from loretta_cli.planning.gradients import trains_in_place
 from loretta_cli.processes import from_first, processes
@@ -34,7 +37,7 @@ from loretta_cli.training.gradients.losses_at import Point
 from loretta_cli.training.gradients.query_schedules import most_queries, passes_of
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.telling import tell
-from loretta_cli.training.gradients.trajectory import Backend, Header, Record, Trajectory
+from loretta_cli.training.gradients.trajectory import Backend, Header, OptimizerOptions, Record, Trajectory
 from loretta_cli.training.gradients.vector import ParameterVector, trained_parameters
 from loretta_cli.training.gradients.weights import Weights
 from loretta_cli.training.gradients.zeroth_order import Beginning, ZerothOrder
@@ -72,7 +75,7 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
     checkpoints = run.folder.checkpoints
 
     def point(steps: int) -> Path:
-        return checkpoints / f"checkpoint-{steps}" if steps else run.folder.start
+        return checkpoints / name_of(steps) if steps else run.folder.start
 
     def begin(loss: BatchLoss) -> Beginning:
         nonlocal header
@@ -80,7 +83,9 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
             header = _header(run, vector, loss, weights)
             if mine.is_first:
                 trajectory.begin(header)
-        losses_at = None if in_place else losses_by(header.backend, header.chunk, vector, loss)
+        losses_at = (
+            None if in_place else losses_by(header.backend, header.chunk, vector, loss, run.reporter.note)
+        )
         return Beginning(header.eps, losses_at, 0 if past else header.passes)
 
     kind = ZerothOrder if weights is None else functools.partial(InPlace, weights=weights)
@@ -94,11 +99,20 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
         trajectory=trajectory if mine.is_first else None,
         past=past,
         taken=run.taken,
-        checkpoints={step_of(path) for path in checkpoints.glob("checkpoint-*")},
+        checkpoints=_evaluated(run.folder),
         point=point,
         optimizer=run.optimizer,
         tell=functools.partial(tell, run.reporter, run.config.zo),
     )
+
+
+def _evaluated(run: RunFolder) -> set[int]:
+    """Steps after which there was an evaluation, and so a checkpoint, whether or not it is still kept.
+
+    Checkpoints that the user asked for between them are none to go back to: they change nothing.
+    """
+    records = MetricsLog(run.metrics_file).read()
+    return {int(cast("int", record["step"])) for record in records if record["split"] != "train"}
 
 
 def check_resumed(
@@ -172,7 +186,7 @@ def _header(run: TrainingRun, vector: ParameterVector, loss: BatchLoss, weights:
         parameters=vector.sizes,
         undecayed=_undecayed(run, vector),
         optimizer=training.optimizer or "sgd",
-        optimizer_options={"weight_decay": training.weight_decay, "momentum": training.momentum or 0.0},
+        optimizer_options=OptimizerOptions(training.weight_decay, training.momentum or 0.0),
         eps=eps,
         passes=passes,
         backend=backend,
@@ -198,7 +212,19 @@ def _choice(run: TrainingRun, vector: ParameterVector, loss: BatchLoss, eps: flo
 def _calibration(
     run: TrainingRun, vector: ParameterVector, loss: BatchLoss, weights: Weights | None
 ) -> Calibration:
-    """What the first process measures with its part of the first batch: all must use one eps."""
+    """What the first process measures with its part of the first batch: all must use one eps.
+
+    The others do not measure: of a batch with fewer rows than processes they may have none.
+    """
+    found = _measured(run, vector, loss, weights) if processes().is_first else None
+    shared = from_first(found)
+    assert shared is not None, "the first process has measured"
+    return shared
+
+
+def _measured(
+    run: TrainingRun, vector: ParameterVector, loss: BatchLoss, weights: Weights | None
+) -> Calibration:
     zo, training = run.config.zo, run.config.training
     evaluate: Evaluation
     if weights is None:
@@ -209,7 +235,7 @@ def _calibration(
     if weights is not None:
         # Perturbing in place has rounded the weights; the first step is to begin where the run began.
         vector.take(run.folder.start)
-    return from_first(found)
+    return found
 
 
 def _losses_in_place(

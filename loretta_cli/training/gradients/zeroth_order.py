@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import statistics
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Collection, Container, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,6 @@ from loretta_cli.training.gradients.base import BatchLoss, Moment
 from loretta_cli.training.gradients.estimates import estimate, points_of, projected_gradients
 from loretta_cli.training.gradients.guards import LOSSES_KEPT, Guard
 from loretta_cli.training.gradients.losses_at import LossesAt, Point
-from loretta_cli.training.gradients.own_copies import CopiesError
 from loretta_cli.training.gradients.query_schedules import passes_of, queries_at
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.trajectory import EVENTS, Record, Trajectory, finite
@@ -118,7 +117,9 @@ class ZerothOrder:
         self.point, self.optimizer, self.tell = point, optimizer, tell
         self.shares_rows = settings.split == "rows"
         self.guard = Guard(settings)
-        self.passes, self.last_loss = 0, 0.0
+        self.passes = 0
+        self.last_loss: float | None = None
+        self._has_gradient = False
         self._beginning: Beginning | None = None
         self._past = list(past)
         self._step: Step | None = None
@@ -141,7 +142,8 @@ class ZerothOrder:
         """Evaluate the batch; with the last one of a step, fill ``.grad`` with the estimate.
 
         Returns:
-            With the last batch of a step, the mean of its losses, otherwise 0.
+            With the last batch of a step, the mean of its losses, or of a step without finite ones the mean
+            of the last that had; otherwise 0, and 0 before the first finite loss (see :meth:`without`).
         """
         if self._beginning is None and moment.step >= len(self._past):
             self._beginning = self.begin(loss)
@@ -160,7 +162,7 @@ class ZerothOrder:
             self.tell(record, self.guard)
         self._apply(record, step.theta)
         self._step = None
-        return step.theta.new_tensor(self.last_loss)
+        return step.theta.new_tensor(self.last_loss or 0.0)
 
     @property
     def beginning(self) -> Beginning:
@@ -179,8 +181,8 @@ class ZerothOrder:
         if record is None and self.guard.has_exploded:
             if self.guard.events["rollback"] >= MOST_ROLLBACKS:
                 raise TrainingError(
-                    f"The loss has exploded {MOST_ROLLBACKS + 1} times, at last at step {moment.step}, and "
-                    f"steps {1 / self.guard.pace:g} times shorter did not help.",
+                    f"The loss has exploded {MOST_ROLLBACKS + 1} times, at last at step {moment.step + 1}, "
+                    f"and steps {1 / self.guard.pace:,.0f} times shorter did not help.",
                     hint="Lower training.learning_rate by several orders of magnitude.",
                 )
             record = self._record(moment, None, (), event="rollback", to=self.guard.good)
@@ -204,11 +206,6 @@ class ZerothOrder:
         try:
             with torch.no_grad():
                 found = losses_at(loss, step.theta, points, draw, self.eps)
-        except CopiesError as error:  # the first batch went through
-            raise TrainingError(
-                f"Copies of the batch of step {step.number + 1} cannot go through one forward pass: {error}.",
-                hint="Start the run anew with --set zo.backend=sequential.",
-            ) from error
         finally:
             self.vector.become(step.theta)
         step.passes += passes_of(self.settings, step.queries)
@@ -287,6 +284,7 @@ class ZerothOrder:
             self.optimizer().state.clear()
         for group in self.optimizer().param_groups:
             group["lr"] = record.lr  # until the scheduler sets that of the next step
+        self._has_gradient = bool(finite(record.g))
         if not finite(record.g):
             for parameter in self.vector.parameters:
                 parameter.grad = None
@@ -297,6 +295,10 @@ class ZerothOrder:
         """Have rollbacks go to the present parameters, those after so many steps, if they prove good."""
         self.guard.saved(steps)
 
+    def needed(self) -> Collection[int]:
+        """Where a rollback goes, and where one may come to go."""
+        return self.guard.points
+
     def summary(self) -> dict[str, Any]:
         """Forward passes, their distance, queries of the last step, what the guards did, the pace now."""
         return {
@@ -306,6 +308,11 @@ class ZerothOrder:
             "events": {name: self.guard.events[name] for name in EVENTS},
             "pace": self.guard.pace,
         }
+
+    def without(self) -> Collection[str]:
+        """No gradient norm after a skip or a rollback; no loss before the first finite one."""
+        found = [] if self.last_loss is not None else ["loss"]
+        return found if self._has_gradient else [*found, "grad_norm"]
 
     def _check_equal(self, theta: torch.Tensor) -> None:
         if len(set(from_all(self._digest(theta)))) > 1:
