@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from loretta_cli.cli import options
-from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
-from loretta_cli.errors import ConfigError, RunError
-from loretta_cli.methods import MERGED, METHODS, check_method
+from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers, signals_interrupt
+from loretta_cli.errors import ConfigError, Interrupted, RunError
+from loretta_cli.methods import METHODS, check_method
 from loretta_cli.processes import processes
 from loretta_cli.report import Reporter
 
@@ -148,7 +148,7 @@ def _train(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None
         # The others are told the folder; by the time they look, it may have been made.
         check_free(folder, overwrite=overwrite)
     _require_model_and_task(config)
-    _run(config, folder, reporter, overwrite=overwrite)
+    _run(config, folder, reporter, overwrite=overwrite, origins=loaded.origins)
 
 
 def _require_model_and_task(config: Config) -> None:
@@ -164,6 +164,7 @@ def _require_model_and_task(config: Config) -> None:
 
 def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool) -> None:
     from loretta_cli.artifacts.run_folder import RunFolder
+    from loretta_cli.cli.closing import show_report
     from loretta_cli.config import contradictions
 
     if loaded.config.output.dir is None:
@@ -189,7 +190,7 @@ def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool
         )
     if run.finished:
         reporter.note(f"the run {run.path} is finished")
-        _show(run.read_report(), run.path, saved, reporter)
+        show_report(run.read_report(), run.path, saved, reporter)
         return
     _run(saved, run.path, reporter, resume=True)
 
@@ -208,58 +209,34 @@ def _with_absolute_paths(loaded: LoadedConfig) -> LoadedConfig:
 
 
 def _run(
-    config: Config, folder: Path, reporter: Reporter, *, resume: bool = False, overwrite: bool = False
+    config: Config,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    origins: Mapping[str, str] | None = None,
 ) -> None:
     processes().share(config.training.batch_size)
     from loretta_cli.artifacts.run_folder import RunFolder
+    from loretta_cli.cli.closing import show_report
     from loretta_cli.training.run import train as train_adapter
     from loretta_cli.training.sequence import train_sequence
 
     quiet_transformers()
     report: Mapping[str, Any]
+    how: dict[str, Any] = {"resume": resume, "overwrite": overwrite, "origins": origins}
     try:
-        if config.task.names:
-            report = train_sequence(config, folder, reporter, resume=resume, overwrite=overwrite)
-        else:
-            report = train_adapter(config, folder, reporter, resume=resume, overwrite=overwrite).as_json()
-    except KeyboardInterrupt:
+        with signals_interrupt():
+            if config.task.names:
+                report = train_sequence(config, folder, reporter, **how)
+            else:
+                report = train_adapter(config, folder, reporter, **how).as_json()
+    except KeyboardInterrupt as stop:
         again = f"Go on: loretta train --output {shlex.quote(str(folder))} --resume"
-        raise KeyboardInterrupt(again if RunFolder(folder).config_file.is_file() else "") from None
-    _show(report, folder, RunFolder(Path(report["run"])).read_config(), reporter)
-
-
-def _show(report: Mapping[str, Any], folder: Path, config: Config, reporter: Reporter) -> None:
-    """The closing tables and the next commands."""
-    if "forgetting" in report:
-        from loretta_cli.evaluation.forgetting import Forgetting
-
-        found = Forgetting.from_json(report["forgetting"])
-        reporter.table("Main metric of all tasks after each stage", found.columns, found.cells())
-    rows = [(name, f"{value:.4f}") for name, value in report["metrics"].items()]
-    rows += [
-        ("best step", f"{report['best_step']} of {report['steps']}"),
-        ("trainable parameters", f"{report['trainable_parameters']:,} of {report['total_parameters']:,}"),
-        ("seconds", f"{report['seconds']:.1f}"),
-        ("peak memory", f"{report['peak_memory_bytes'] / 2**20:,.0f} MiB"),
-        ("adapter", str(folder / "adapter")),
-    ]
-    if zo := report.get("zeroth_order"):
-        events = ", ".join(f"{name} {count}" for name, count in zo["events"].items() if count)
-        rows[-4:-4] = [
-            ("forward passes", f"{zo['forward_passes']:,} (eps {zo['eps']:g})"),
-            ("events", events or "none"),
-        ]
-    title = f"Last stage, {config.task.names[-1]}: validation" if config.task.names else "Validation"
-    reporter.table(title, ("", "result"), rows)
-    run = shlex.quote(str(folder))
-    commands = [f"loretta eval {run}"]
-    if config.adapter.method in MERGED:
-        undo = " --dequantize" if config.model.quantization else ""
-        commands.append(f"loretta merge {run}{undo} --output {shlex.quote(str(folder / 'merged'))}")
-    if config.adapter.method == "rep":
-        commands.append(f"loretta export {run} --format lora --output {shlex.quote(str(folder / 'lora'))}")
-    reporter.next_commands(commands)
-    reporter.result({name: value for name, value in report.items() if name != "schema_version"})
+        hint = again if RunFolder(folder).config_file.is_file() else ""
+        raise Interrupted(str(stop) or "Interrupted.", hint=hint) from None
+    show_report(report, folder, RunFolder(Path(report["run"])).read_config(), reporter)
 
 
 def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None:
@@ -268,54 +245,11 @@ def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> No
     _require_model_and_task(loaded.config)
     folder = choose_folder(loaded.config.output.dir, _run_name(loaded.config))
     check_free(folder, overwrite=overwrite)
-    from loretta_cli.planning.dry_run import dry_run
-
     quiet_transformers()
-    if loaded.config.task.names:
-        _dry_run_stages(loaded, folder, reporter)
-        return
-    result = dry_run(loaded)
-    for note in result.notes:
-        reporter.note(note)
-    reporter.table("Settings", ("setting", "value", "from"), result.settings)
-    parts = result.count.parts_in_words(loaded.config.adapter.method)
-    reporter.line(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})")
-    if kind := result.config["model"]["quantization"]:
-        reporter.line(f"base model: linear layers in {kind}; the head and what the adapter saves are not")
-    reporter.line("first row, as the model meets it:")
-    for name, text in result.first_row.items():
-        reporter.line(f"  {name}: " + text.replace("\n", "\n    "))
-    reporter.line(f"run folder: {folder} (not written)")
-    document = {"config": result.config, "parameters": result.count.as_json(), "first_row": result.first_row}
-    reporter.result({"run": str(folder), **document})
+    from loretta_cli.cli.dry_run import show_dry_run, show_dry_run_of_stages
 
-
-_OF_THE_WHOLE = ("task.name", "task.shared_head")
-
-
-def _dry_run_stages(loaded: LoadedConfig, folder: Path, reporter: Reporter) -> None:
-    """Every stage: the first with all its settings, the others with those that differ."""
-    from loretta_cli.planning.stages import dry_run_stages
-
-    config, stages = dry_run_stages(loaded)
-    whole = {key: config["task"][key.removeprefix("task.")] for key in ("task.names", "task.shared_head")}
-    said = [
-        (key, ", ".join(value) if isinstance(value, list) else str(value), loaded.origins.get(key, "default"))
-        for key, value in whole.items()
-    ]
-    reporter.table("Several tasks", ("setting", "value", "from"), said)
-    for number, (name, stage) in enumerate(zip(_tasks(loaded.config), stages, strict=True), 1):
-        for note in stage.notes:
-            reporter.note(f"{name}: {note}")
-        known = {(key, value) for key, value, _ in stages[0].settings} if number > 1 else set()
-        # Which task a stage has and whether its head is shared is said of the whole, above.
-        settings = [row for row in stage.settings if row[:2] not in known and row[0] not in _OF_THE_WHOLE]
-        title = f"Stage {number}, {name}" + (": what differs from stage 1" if number > 1 else "")
-        reporter.table(title, ("setting", "value", "from"), settings)
-        reporter.line(f"trainable parameters: {stage.count.trainable:,} of {stage.count.total:,}")
-    reporter.line(f"run folder: {folder} (not written)")
-    documents = [{"config": stage.config, "parameters": stage.count.as_json()} for stage in stages]
-    reporter.result({"run": str(folder), **documents[-1], "config": config, "stages": documents})
+    show = show_dry_run_of_stages if loaded.config.task.names else show_dry_run
+    show(loaded, folder, reporter)
 
 
 def _run_name(config: Config) -> str:

@@ -41,11 +41,10 @@ def flops_per_step(
     """
 
     def count(layers: int | None) -> int:
-        model = empty_model(_with_layers(model_config, layers), form, labels)
+        model = empty_model(with_layers(model_config, layers), form, labels)
         return _count(_with_method(model, method, settings, form), tokens)
 
-    depths = {getattr(model_config, name) for name in _DEPTHS if hasattr(model_config, name)}
-    depth = depths.pop() if len(depths) == 1 else 0
+    depth = depth_of(model_config)
     chosen_layers = settings.layers_to_transform is not None
     try:
         if depth <= 4 or chosen_layers or family_of(model_config.model_type) is None:
@@ -57,7 +56,14 @@ def flops_per_step(
     return two + (four - two) // 2 * (depth - 2)
 
 
-def _with_layers(model_config: Any, layers: int | None) -> Any:
+def depth_of(model_config: Any) -> int:
+    """The number of blocks of a model; 0 if it has two numbers, or none."""
+    depths = {getattr(model_config, name) for name in _DEPTHS if hasattr(model_config, name)}
+    return int(depths.pop()) if len(depths) == 1 else 0
+
+
+def with_layers(model_config: Any, layers: int | None) -> Any:
+    """The config of the same model with so many blocks; None leaves it as it is."""
     if layers is None:
         return model_config
     short = copy.deepcopy(model_config)

@@ -6,12 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loretta_cli.config import LoadedConfig
+from loretta_cli.config import Config, LoadedConfig
 from loretta_cli.measure.parameters import ParameterCount
 from loretta_cli.numerals import counted
 from loretta_cli.planning.checking import without_weights
+from loretta_cli.planning.data_facts import SplitFacts, facts_of, label_warnings
 from loretta_cli.planning.first_row import first_row
+from loretta_cli.planning.matched import Matched, matched_modules
+from loretta_cli.planning.memory import Memory, memory_of
 from loretta_cli.planning.plan import Plan, make_plan
+from loretta_cli.planning.row_view import RowView, view_of
+
+ROWS_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,26 +25,41 @@ class DryRun:
     """What would run.
 
     Args:
-        config: The resolved config as a mapping.
+        asked: The resolved config.
+        config: The same as a mapping.
         settings: Rows of (setting, value, where it is from).
         count: What would train.
         notes: What was found in the data.
+        warnings: What may spoil the run.
         first_row: The first row to train on, as the model meets it.
+        matched: The modules that the adapter sits on.
+        rows: The first rows to train on, with the tokens that are trained on.
+        splits: What is to be known of the rows of each split.
+        memory: What the training would take.
+        parts: Rows to train on as the model meets them: of language modelling, parts of texts.
     """
 
+    asked: Config
     config: Mapping[str, Any]
     settings: Sequence[tuple[str, str, str]]
     count: ParameterCount
     notes: Sequence[str]
+    warnings: Sequence[str]
     first_row: Mapping[str, str]
+    matched: Sequence[Matched]
+    rows: Sequence[RowView]
+    splits: Sequence[SplitFacts]
+    memory: Memory
+    parts: int
 
 
-def dry_run(loaded: LoadedConfig, plan: Plan | None = None) -> DryRun:
+def dry_run(loaded: LoadedConfig, plan: Plan | None = None, *, share: int = 1) -> DryRun:
     """Resolve a config as ``train`` would, on a model without weights.
 
     Args:
         loaded: The config, and where its values were given.
         plan: Its plan, where it is made already.
+        share: How many processes would share a batch.
 
     Raises:
         LorettaError: As ``train`` would.
@@ -52,13 +73,37 @@ def dry_run(loaded: LoadedConfig, plan: Plan | None = None) -> DryRun:
         for key, value in _flat(config)
         if value is not None
     ]
-    rows = plan.form.encode((*plan.data.train, *plan.data.selection, *plan.data.validation))
-    total = counted(len(rows.rows), "row")
-    cut = counted(rows.shortened, f"of {total} is", f"of {total} are")
-    cut += f" longer than {counted(plan.form.max_length, 'token')}"
-    notes = (*plan.data.notes, cut) if rows.shortened else plan.data.notes
-    shown = first_row(plan.form, plan.data.train[0], rows.rows[0])
-    return DryRun(config, settings, adapted.count, notes, shown)
+    form, data = plan.form, plan.data
+    splits = {"train": data.train, "validation": data.validation}
+    if data.selection is not data.validation and data.selection:
+        splits["selection"] = data.selection
+    encoded = {name: form.encode(examples) for name, examples in splits.items()}
+    facts = [facts_of(form, name, examples, encoded[name]) for name, examples in splits.items()]
+    evaluated = [row for name, part in encoded.items() if name != "train" for row in part.rows]
+    train = encoded["train"].rows
+    shortened = sum(part.shortened for part in encoded.values())
+    total = counted(sum(len(part.rows) for part in encoded.values()), "row")
+    cut = counted(shortened, f"of {total} is", f"of {total} are")
+    cut += f" longer than {counted(form.max_length, 'token')}"
+    is_split = form.task.kind == "language-modeling"  # a text makes several rows then
+    views = [
+        view_of(form, data.train[0 if is_split else number], row)
+        for number, row in enumerate(train[:ROWS_SHOWN])
+    ]
+    return DryRun(
+        asked=adapted.config,
+        config=config,
+        settings=settings,
+        count=adapted.count,
+        notes=(*data.notes, cut) if shortened else data.notes,
+        warnings=label_warnings(facts[0]),
+        first_row=first_row(form, data.train[0], train[0]),
+        matched=matched_modules(adapted.model),
+        rows=views,
+        splits=facts,
+        memory=memory_of(plan, adapted.config, train, evaluated, share=share),
+        parts=len(train),
+    )
 
 
 def _flat(value: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

@@ -22,6 +22,7 @@ from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.measure.parameters import ParameterCount, count_adapter, count_base
 from loretta_cli.methods import training_defaults
 from loretta_cli.models.forms import choose_form, decoder_start_token, task_type_of
+from loretta_cli.models.gguf_loading import check_not_quantised_again
 from loretta_cli.models.loading import (
     LoadedModel,
     choose_dtype,
@@ -119,6 +120,7 @@ def make_plan(config: Config, data: TaskData | None = None) -> Plan:
     _check_warmup(config.training)
     config = decide_gradient(config)
     source = find_model(model.name)
+    check_not_quantised_again(source, model.quantization)
     data = data or prepare_task(task, config.data, seed=data_seed(config))
     check_objective(config, data.task)
     model_config = load_config(source, revision=model.revision, trust_remote_code=model.trust_remote_code)
