@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loretta_cli import __version__
+from loretta_cli.artifacts.card_facts import data_section, limits, made_with, public_name
 from loretta_cli.artifacts.citations import citations
 from loretta_cli.artifacts.files import folder_bytes, write_text
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.artifacts.sizes import size_section
 from loretta_cli.models.forms import auto_class
 from loretta_cli.models.quantization import kept_modules, stored_quantization
 from loretta_cli.numerals import counted
@@ -55,21 +56,29 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 {_chosen_on(plan)}.\
 {_caveat(report["shortened"], report["ties"])}
 
+![Loss, metric and learning rate over the steps](curves.png)
+
+## Data
+
+{data_section(plan, report["data"])}
 ## Load it
 
 ```python
 {loader_snippet(plan, base, str(adapted.model.dtype), adapted.model.active_peft_config.peft_type)}
 ```
 
+{size_section(run, total_parameters=count.total)}
 ## Settings
 
 | setting | value |
 |---|---|
 {settings}
 
-Data: {counted(len(plan.data.train), "training row")}, task {plan.data.task.name} version \
-{plan.data.task.version}, \
-form {plan.form.name}, labels: {", ".join(plan.labels)}.
+{made_with(run)}
+
+## Use and limits
+
+{limits(plan, base)}
 
 ## Citation
 
@@ -90,7 +99,7 @@ Its gradients are zeroth-order estimates, from {zeroth_order["forward_passes"]:,
 backward pass. With `start/` and `trajectory.jsonl`, `loretta replay` computes the adapter again."""
 
 
-def loader_snippet(plan: Plan, base: str, dtype: str, peft_type: str) -> str:
+def loader_snippet(plan: Plan, base: str, dtype: str, peft_type: str, *, folder: str = "adapter") -> str:
     """Python that loads the adapter with plain PEFT; the number of labels is part of the base's shape.
 
     Args:
@@ -98,9 +107,13 @@ def loader_snippet(plan: Plan, base: str, dtype: str, peft_type: str) -> str:
         base: The base model's name.
         dtype: Of its weights, as Python writes it.
         peft_type: Of the adapter: our own types are registered by an import.
+        folder: Where the adapter is.
     """
     classifies = plan.form.name == "classification"
     auto = auto_class(plan.form.name, plan.model_config).__name__
+    if plan.source.gguf_file is not None:
+        labels = len(plan.labels) if classifies else None
+        return _gguf_snippet(base, auto, dtype, peft_type, labels=labels, folder=folder)
     revision = plan.config.model.revision
     options = f", num_labels={len(plan.labels)}" if classifies else ""
     options += f", dtype={dtype}" + (f', revision="{revision}"' if revision else "")
@@ -117,7 +130,32 @@ def loader_snippet(plan: Plan, base: str, dtype: str, peft_type: str) -> str:
     lines += [f"quantizer = {quantizer}"] if quantizer else []
     if peft_type in set(LorettaPeftType):
         lines.insert(0, "import loretta_cli.tuners  # registers the adapter types with PEFT")
-    lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{options}), "adapter")')
+    lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{options}), "{folder}")')
+    return "\n".join(lines)
+
+
+def _gguf_snippet(
+    base: str, auto: str, dtype: str, peft_type: str, *, labels: int | None, folder: str
+) -> str:
+    """The snippet for a base model in a GGUF file, of which transformers alone does not read all settings."""
+    note = "" if base.startswith("bundled:") else "  # the file of the base model"
+    own = ["import loretta_cli.tuners  # registers the adapter types with PEFT"]
+    lines = [
+        *(own if peft_type in set(LorettaPeftType) else []),
+        "import torch",
+        "from loretta_cli.models.loading import load_config",
+        "from loretta_cli.models.source import find_model",
+        "from peft import PeftModel",
+        f"from transformers import {auto}, GgufConfig",
+        "",
+        f'base = find_model("{base}"){note}',
+        "config = load_config(base)",
+        *([f"config.num_labels = {labels}"] if labels is not None else []),
+        "unpacked = GgufConfig(dequantize=True)",
+        f"options = dict(gguf_file=base.gguf_file, quantization_config=unpacked, dtype={dtype})",
+        f"loaded = {auto}.from_pretrained(base.folder, config=config, **options)",
+        f'model = PeftModel.from_pretrained(loaded, "{folder}")',
+    ]
     return "\n".join(lines)
 
 
@@ -133,11 +171,6 @@ def _quantizer(plan: Plan, dtype: str) -> str:
         f'BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="{kind}", bnb_4bit_use_double_quant=True,'
         f" bnb_4bit_compute_dtype={dtype}, {keep})"
     )
-
-
-def public_name(name: str) -> str:
-    """A model's name without the folders of the machine it was trained on."""
-    return Path(name).name if Path(name).is_absolute() else name
 
 
 def _chosen_on(plan: Plan) -> str:

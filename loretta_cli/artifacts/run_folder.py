@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from loretta_cli.artifacts.files import check_writable, explained
+from loretta_cli.artifacts.run_lock import check_not_running
 from loretta_cli.config import Config, read_run_config, write_config
 from loretta_cli.errors import ConfigError, OutputError, RunError
 
@@ -18,16 +19,23 @@ DEFAULT_PARENT = Path("runs")
 OWN_NAMES = (
     *("config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "curves.png", "README.md"),
     *("report.json", "adapter", "best", "checkpoints", "start", "trajectory.jsonl"),
-    *("stages", "forgetting.md", "forgetting.csv", "forgetting.png"),
+    *("stages", "forgetting.md", "forgetting.csv", "forgetting.png", "fingerprints.json"),
+    *("origins.json", "running.lock"),
 )
 """What a run writes; ``--overwrite`` removes these and nothing else."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
-    """A folder with everything of one run. The names in it are a contract."""
+    """A folder with everything of one run. The names in it are a contract.
+
+    Args:
+        path: The folder.
+        base: Where its base model is, if no longer where it was trained.
+    """
 
     path: Path
+    base: str | None = None
 
     @property
     def config_file(self) -> Path:
@@ -35,9 +43,19 @@ class RunFolder:
         return self.path / "config.yaml"
 
     @property
+    def origins_file(self) -> Path:
+        """Where each value of the config was given."""
+        return self.path / "origins.json"
+
+    @property
     def environment_file(self) -> Path:
         """Versions, device, command line."""
         return self.path / "environment.json"
+
+    @property
+    def fingerprints_file(self) -> Path:
+        """Checksums of the base model's weight files and of the finished adapter."""
+        return self.path / "fingerprints.json"
 
     @property
     def metrics_file(self) -> Path:
@@ -99,7 +117,8 @@ class RunFolder:
         """Of several tasks: a run folder for each, in their order, made yet or not; of one task none."""
         names = self.read_config().task.names or ()
         return tuple(
-            RunFolder(self.path / "stages" / f"{number}-{name}") for number, name in enumerate(names, 1)
+            RunFolder(self.path / "stages" / f"{number}-{name}", self.base)
+            for number, name in enumerate(names, 1)
         )
 
     @property
@@ -113,8 +132,13 @@ class RunFolder:
         return self.report_file.is_file()
 
     def read_config(self) -> Config:
-        """The resolved config of the run."""
-        return read_run_config(self.config_file)
+        """The resolved config of the run, with its base model where that is now."""
+        config = read_run_config(self.config_file)
+        if self.base is None:
+            return config
+        # A revision is one of the place where the model was.
+        model = config.model.model_copy(update={"name": self.base, "revision": None})
+        return config.model_copy(update={"model": model})
 
     def read_report(self) -> dict[str, Any]:
         """The report of a finished run.
@@ -131,13 +155,17 @@ class RunFolder:
         return report
 
 
-def find_run(path: Path) -> RunFolder:
+def find_run(path: Path, *, base: str | None = None) -> RunFolder:
     """An existing run with an adapter.
+
+    Args:
+        path: The folder.
+        base: Where its base model is, if no longer where it was trained.
 
     Raises:
         RunError: If the folder is missing, is no run, or has no adapter yet.
     """
-    run = RunFolder(path)
+    run = RunFolder(path, base)
     if not path.is_dir():
         raise RunError(f"There is no run folder {path}.", hint="Give the folder that `loretta train` wrote.")
     if not run.config_file.is_file():
@@ -179,6 +207,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
 
     Raises:
         OutputError: If it is taken, or cannot be written.
+        RunError: If it is to be replaced while a process trains it.
     """
     with explained(path):
         if path.exists() and not path.is_dir():
@@ -200,6 +229,7 @@ def check_free(path: Path, *, overwrite: bool) -> None:
                     f"--overwrite replaces runs only, and {path} is not one: it has no config.yaml of a run.",
                     hint="Choose another --output, or empty the folder yourself.",
                 )
+            check_not_running(path)
         check_writable(path)
 
 

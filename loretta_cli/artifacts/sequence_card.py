@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loretta_cli import __version__
-from loretta_cli.artifacts.card import public_name
+from loretta_cli.artifacts.card_facts import made_with, public_name
 from loretta_cli.artifacts.citations import citations
 from loretta_cli.artifacts.files import write_text
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.artifacts.sizes import size_section
 
 EXPLAINED = """\
 Each row has the accuracy of the tasks (or their main metric) on their validation rows after a stage.
@@ -54,6 +55,9 @@ Trained with loretta {__version__}: one adapter, {trainable:,} trainable paramet
 {table}
 {EXPLAINED}
 ![Scores after each stage](forgetting.png)
+
+{size_section(run, total_parameters=total)}
+{made_with(run)}
 
 ## Citation
 

@@ -173,6 +173,17 @@ class ConsoleReporter:
         self.training_ended()
         self._plain.line(text)
 
+    def marked(self, pieces: Sequence[tuple[str, bool]]) -> None:
+        """Write the text, what is marked underlined and in colour; words are wrapped."""
+        self.training_ended()
+        if not self._results.is_terminal or self._results.is_dumb_terminal:
+            self._plain.marked(pieces)
+            return
+        text = Text()
+        for piece, mark in pieces:
+            text.append(clean(piece), style="bold underline green" if mark else "")
+        self._results.print(text)
+
     def next_commands(self, commands: Sequence[str]) -> None:
         """Print the commands so that each can be copied whole."""
         self.training_ended()

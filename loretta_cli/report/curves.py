@@ -1,13 +1,15 @@
 """The picture of a run: loss, main metric and learning rate over the steps, as one PNG file.
 
-matplotlib is imported inside the drawing function only, without pyplot and its global state. Imports
-only :mod:`report.figure_parts`.
+Of a zeroth-order training also queries and projected gradients, with what happened to them. matplotlib is
+imported inside the drawing function only, without pyplot and its global state. Imports
+:mod:`report.figure_parts`, :mod:`report.estimates` and :mod:`report.estimate_panels`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loretta_cli.report.estimate_panels import draw_queries, draw_slopes, mark_rollbacks
 from loretta_cli.report.figure_parts import (
     SMOOTHED_FROM,
     Series,
@@ -24,14 +26,23 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
+    from loretta_cli.report.estimates import Estimates
+
 _TRAIN_COLOUR = "#4c72b0"
-_VALIDATION_COLOUR = "#dd8452"
-_BEST_COLOUR = "#2a9d5c"
-_RATE_COLOUR = "#7a7a7a"
+_VALIDATION_COLOUR = "#d55e00"
+_BEST_COLOUR = "#117733"
+_RATE_COLOUR = "#5f5f5f"
+_MOST_PANELS_IN_A_ROW = 3
 
 
 def draw_curves(
-    records: Sequence[Mapping[str, object]], path: Path, *, main_metric: str, split: str = "validation"
+    records: Sequence[Mapping[str, object]],
+    path: Path,
+    *,
+    main_metric: str,
+    split: str = "validation",
+    lowest: bool | None = None,
+    estimates: Estimates | None = None,
 ) -> None:
     """Draw the curves of a run; a panel without data is left out.
 
@@ -39,8 +50,10 @@ def draw_curves(
         records: As :meth:`MetricsLog.read` gives them: ``step``, ``split`` and values. Values that are
             missing, null or not finite are skipped.
         path: The PNG file to write; its folder exists. It is replaced whole or not at all.
-        main_metric: The value of the middle panel. Higher is better, unless it is a loss.
+        main_metric: The value of the middle panel.
         split: Of the evaluations that chose the checkpoint.
+        lowest: Whether its least value is the best; None takes that of a loss.
+        estimates: Of a zeroth-order training: its queries, projected gradients and events.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -53,25 +66,38 @@ def draw_curves(
         "loss": bool(train or evaluated),
         "metric": bool(metric) and main_metric != "loss",
         "rate": bool(rate),
+        "queries": bool(estimates),
+        "slopes": bool(estimates and any(estimates.sizes)),
     }
     panels = [panel for panel, has_data in filled.items() if has_data]
+    in_a_row = min(max(len(panels), 1), _MOST_PANELS_IN_A_ROW)
+    lines = -(-max(len(panels), 1) // in_a_row)
 
-    figure = Figure(figsize=(4.4 * max(len(panels), 1), 3.4), dpi=150, layout="constrained")
+    figure = Figure(figsize=(4.4 * in_a_row, 3.4 * lines), dpi=150, layout="constrained")
     canvas = FigureCanvasAgg(figure)
     for index, panel in enumerate(panels):
         # One step axis for all panels, so that a point can be followed across them.
-        axes = figure.add_subplot(1, len(panels), index + 1, sharex=figure.axes[0] if index else None)
+        axes = figure.add_subplot(lines, in_a_row, index + 1, sharex=figure.axes[0] if index else None)
         if panel == "loss":
             _draw_loss(axes, train, evaluated, split, best_is_marked=main_metric == "loss")
         elif panel == "metric":
             _draw_line(axes, metric, _VALIDATION_COLOUR, label=split)
-            _mark_best(axes, metric, lowest=main_metric.endswith("loss"))
+            is_loss = main_metric.endswith("loss")
+            _mark_best(axes, metric, lowest=is_loss if lowest is None else lowest)
             _finish(axes, main_metric.replace("_", " "))
-        else:
+        elif panel == "rate":
             _draw_line(axes, rate, _RATE_COLOUR, label=None)
             axes.set_ylim(bottom=0)
             axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
             _finish(axes, "learning rate")
+        elif estimates is not None and panel == "queries":
+            draw_queries(axes, estimates)
+            _finish(axes, "queries a step")
+        elif estimates is not None:
+            draw_slopes(axes, estimates)
+            _finish(axes, "size of the projected gradient")
+    if estimates:
+        mark_rollbacks(figure.axes, estimates)
     if not panels:
         figure.text(0.5, 0.5, "nothing logged yet", ha="center", va="center", color=_RATE_COLOUR)
     write_figure(canvas, path)

@@ -37,6 +37,9 @@ class JsonReporter(PlainReporter):
     def line(self, text: str) -> None:
         """Write nothing: the document holds the same facts."""
 
+    def marked(self, pieces: Sequence[tuple[str, bool]]) -> None:
+        """Write nothing: the document holds the same facts."""
+
     def next_commands(self, commands: Sequence[str]) -> None:
         """Write nothing: they are for people."""
 

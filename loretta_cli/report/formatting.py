@@ -113,6 +113,16 @@ def tolerate_any_character(stream: TextIO) -> TextIO:
     return stream
 
 
+def brackets(stream: TextIO) -> tuple[str, str]:
+    """What stands around a marked text: a pair that no text has, or ASCII where the stream lacks it."""
+    pair = ("\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}", "\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}")
+    try:
+        "".join(pair).encode(getattr(stream, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return "[[", "]]"
+    return pair
+
+
 def _cells(text: str) -> int:
     """Count the terminal cells that ``text`` takes: wide East Asian characters take two."""
     return sum(

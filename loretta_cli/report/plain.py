@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TextIO
 from loretta_cli.numerals import counted
 from loretta_cli.report.formatting import (
     align_table,
+    brackets,
     clean,
     compact_number,
     one_line,
@@ -90,6 +91,11 @@ class PlainReporter:
     def line(self, text: str) -> None:
         """Write the text."""
         self._tell(text)
+
+    def marked(self, pieces: Sequence[tuple[str, bool]]) -> None:
+        """Write the text with brackets around what is marked."""
+        opened, closed = brackets(self._stdout)
+        self._tell("".join(f"{opened}{text}{closed}" if mark else text for text, mark in pieces))
 
     def next_commands(self, commands: Sequence[str]) -> None:
         """Write the commands, indented, after "Next:"."""

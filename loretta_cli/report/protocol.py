@@ -76,6 +76,13 @@ class Reporter(Protocol):
     def line(self, text: str) -> None:
         """Show a result in one line (stdout)."""
 
+    def marked(self, pieces: Sequence[tuple[str, bool]]) -> None:
+        """Show a text some pieces of which are marked (stdout).
+
+        Args:
+            pieces: The text in order, each piece with whether it is marked.
+        """
+
     def next_commands(self, commands: Sequence[str]) -> None:
         """Commands that make sense now (stdout, for people only)."""
 

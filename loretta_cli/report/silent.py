@@ -43,6 +43,9 @@ class SilentReporter:
     def line(self, text: str) -> None:
         """Do nothing."""
 
+    def marked(self, pieces: Sequence[tuple[str, bool]]) -> None:
+        """Do nothing."""
+
     def next_commands(self, commands: Sequence[str]) -> None:
         """Do nothing."""
 

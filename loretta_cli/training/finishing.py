@@ -8,11 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from loretta_cli.artifacts.card import write_card
+from loretta_cli.artifacts.data_digest import describe_data
 from loretta_cli.artifacts.files import new_folder, write_json
+from loretta_cli.artifacts.fingerprint import ADAPTER_WEIGHTS, add_adapter
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.artifacts.trajectory_log import read_estimates
 from loretta_cli.errors import RunError
 from loretta_cli.evaluation.evaluate import Evaluation, RowsToScore, encode, evaluate
+from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.planning.plan import AdaptedModel, Plan
 from loretta_cli.report.curves import draw_curves
@@ -33,9 +37,14 @@ class TrainReport:
     the ``queries`` of the last step, how often each of the ``events`` ``skip``, ``clip`` and ``rollback``
     happened, and the ``pace``: what the learning rate was multiplied by in the end, 1 without rollbacks.
     ``seconds`` is the training time of this process: of the last part, where a run was resumed.
+    ``data`` has the ``source``, the ``protocol``, and of each split the rows (``train_rows``, …) and their
+    ``sha256``; ``adapter_bytes`` is the size of the adapter's file.
     """
 
     run: str
+    model: str
+    method: str
+    task: str
     metrics: Mapping[str, float]
     main_metric: str
     rows: int
@@ -49,6 +58,8 @@ class TrainReport:
     seconds: float
     peak_memory_bytes: int
     zeroth_order: Mapping[str, object] | None
+    data: Mapping[str, object]
+    adapter_bytes: int
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the contract."""
@@ -92,6 +103,9 @@ def finish(
     chosen_by = str(trainer.args.metric_for_best_model)
     report = TrainReport(
         run=str(run.path),
+        model=plan.config.model.name or "",
+        method=plan.config.adapter.method,
+        task=plan.data.task.name,
         metrics=found.metrics,
         main_metric=plan.data.task.main_metric,
         rows=len(plan.data.validation),
@@ -110,6 +124,8 @@ def finish(
         seconds=round(seconds, 3),
         peak_memory_bytes=peak_memory_bytes(),
         zeroth_order=trainer.estimator.summary(),
+        data=describe_data(plan.config, plan.data),
+        adapter_bytes=0,
     )
     with new_folder(run.adapter, replace=True) as adapter:
         if trainer.is_deepspeed_enabled:
@@ -124,8 +140,17 @@ def finish(
             for name in ADAPTER_FILES:
                 shutil.copy2(adapter / name, best_folder / name)
         plan.form.tokenizer.save_pretrained(adapter)
+    add_adapter(run)
+    report = replace(report, adapter_bytes=(run.adapter / ADAPTER_WEIGHTS).stat().st_size)
     log.write_csv(run.metrics_table)
-    draw_curves(records, run.curves, main_metric=report.main_metric, split=split)
+    draw_curves(
+        records,
+        run.curves,
+        main_metric=report.main_metric,
+        split=split,
+        lowest=report.main_metric in LOWER_IS_BETTER,
+        estimates=read_estimates(run.trajectory),
+    )
     write_card(run, plan, adapted, report.as_json())
     write_json(run.report_file, {"schema_version": 1, **report.as_json()})
     return report

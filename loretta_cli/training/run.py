@@ -17,10 +17,18 @@ from transformers.trainer_callback import PrinterCallback
 
 from loretta_cli.artifacts.checkpoints import last_complete, step_of
 from loretta_cli.artifacts.files import explained, write_json
+from loretta_cli.artifacts.identity import (
+    EDIT_CONFIG,
+    check_base_is_there,
+    load_checked_base,
+    record_base,
+)
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
+from loretta_cli.artifacts.run_lock import check_not_running, running
+from loretta_cli.artifacts.run_settings import write_origins
 from loretta_cli.config import Config
-from loretta_cli.errors import ConfigError, OutputError, TrainingError
+from loretta_cli.errors import ConfigError, Interrupted, OutputError, TrainingError
 from loretta_cli.evaluation.evaluate import NotFiniteError, RowsToScore, encode, evaluate
 from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.environment import describe_environment
@@ -31,10 +39,12 @@ from loretta_cli.report import Reporter
 from loretta_cli.tasks.forms import Encoded
 from loretta_cli.training.arguments import training_arguments
 from loretta_cli.training.callbacks import BestAdapterCallback, ReportCallback
+from loretta_cli.training.checkpointing import disk_explained
 from loretta_cli.training.finishing import TrainReport, evaluate_reported, finish
 from loretta_cli.training.gradients import GRADIENTS, TrainingRun
 from loretta_cli.training.gradients.length import length_of_training
 from loretta_cli.training.header import facts
+from loretta_cli.training.interruption import InterruptionCallback, signals_finish_the_step
 from loretta_cli.training.objectives import batch_scorer
 from loretta_cli.training.parallel import (
     asked_to_shard,
@@ -47,7 +57,13 @@ from loretta_cli.tuners.settings import outside_head
 
 
 def train(
-    config: Config, folder: Path, reporter: Reporter, *, resume: bool = False, overwrite: bool = False
+    config: Config,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    origins: Mapping[str, str] | None = None,
 ) -> TrainReport:
     """Train an adapter and leave a complete run folder.
 
@@ -59,12 +75,15 @@ def train(
         reporter: Hears of everything.
         resume: Go on from the last complete checkpoint in ``folder``.
         overwrite: Replace a run that is there.
+        origins: Where each given value was given, by dotted key; recorded in a new run.
 
     Raises:
         LorettaError: Of the kind of whatever is wrong.
     """
     with connected():
-        return train_one(config, from_first(folder), reporter, resume=resume, overwrite=overwrite)
+        return train_one(
+            config, from_first(folder), reporter, resume=resume, overwrite=overwrite, origins=origins
+        )
 
 
 @contextlib.contextmanager
@@ -92,6 +111,7 @@ def train_one(
     *,
     resume: bool,
     overwrite: bool = False,
+    origins: Mapping[str, str] | None = None,
     start_from: Path | None = None,
     start_with_head: bool = False,
 ) -> TrainReport:
@@ -103,14 +123,20 @@ def train_one(
         reporter: As for :func:`train`.
         resume: As for :func:`train`.
         overwrite: As for :func:`train`.
+        origins: As for :func:`train`.
         start_from: A saved adapter whose tensors are taken before training.
         start_with_head: Whether those of its classification head are taken too.
     """
     shard = asked_to_shard(config)
+    begun = RunFolder(folder) if resume else None
+    if begun is not None:
+        if processes().is_first:
+            check_not_running(begun.path)
+        check_base_is_there(begun, hint=EDIT_CONFIG)
     plan = make_plan(config)
     for note in plan.data.notes:
         reporter.note(note)
-    base = load_base(plan)
+    base = load_base(plan) if begun is None else load_checked_base(plan, begun, hint=EDIT_CONFIG)
     if missing := outside_head(base.new_modules, plan.model_config.model_type):
         reporter.warn(
             f"the checkpoint has no weights for {', '.join(missing[:5])}: they are random and saved along"
@@ -120,20 +146,21 @@ def train_one(
         carry_over(adapted.model, start_from, with_head=start_with_head)
     rows = encode_rows(plan, reporter)
     length_of_training(adapted.config, len(rows.train.rows))  # refused before there is a folder
-    run = RunFolder(folder) if resume else create_together(folder, adapted.config, overwrite=overwrite)
+    run = begun or create_together(folder, adapted.config, overwrite=overwrite, origins=origins)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
     checkpoint = from_first(last_complete(run.checkpoints)) if resume else None
     log = MetricsLog(run.metrics_file) if processes().is_first else None
-    if resume:
-        step = step_of(checkpoint) if checkpoint else 0
-        reporter.note(
-            f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew"
-        )
-        if log is not None:
-            log.truncate_after(step)
-    with explained(folder):
+    with explained(folder), held(run):
+        if resume:
+            step = step_of(checkpoint) if checkpoint else 0
+            reporter.note(
+                f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew"
+            )
+            if log is not None:
+                log.truncate_after(step)
         if log is not None:
             write_json(run.environment_file, describe_environment())
+            record_base(plan, run)
         if shard:
             reporter.note(f"the frozen base is divided among {processes().count} processes")
             shard_base(adapted.model)
@@ -143,7 +170,7 @@ def train_one(
             check_same_engine(checkpoint, deepspeed=trainer.is_deepspeed_enabled)
         started = time.monotonic()
         if checkpoint is None or not trainer.take_up_ended(checkpoint):
-            _fit(trainer, checkpoint, reporter)
+            _fit(trainer, checkpoint, run, reporter)
         seconds = time.monotonic() - started
         found = evaluate_reported(plan, trainer, rows.validation)
         report = finish(plan, adapted, run, trainer, log, found, seconds) if log is not None else None
@@ -152,7 +179,18 @@ def train_one(
     return finished
 
 
-def create_together(folder: Path, config: Config, *, overwrite: bool) -> RunFolder:
+def held(run: RunFolder) -> contextlib.AbstractContextManager[None]:
+    """Keep other trainings out of a run while the first process is within the block.
+
+    Raises:
+        RunError: If another one is at it.
+    """
+    return running(run.path) if processes().is_first else contextlib.nullcontext()
+
+
+def create_together(
+    folder: Path, config: Config, *, overwrite: bool, origins: Mapping[str, str] | None = None
+) -> RunFolder:
     """Have the first process make the run folder, and see that the others find it.
 
     Raises:
@@ -161,6 +199,8 @@ def create_together(folder: Path, config: Config, *, overwrite: bool) -> RunFold
     run = RunFolder(folder)
     if processes().is_first:
         create_run(folder, config, overwrite=overwrite)
+        if origins is not None:
+            write_origins(run, origins)
     made = from_first(run.path.absolute())
     if not RunFolder(made).config_file.is_file():
         raise OutputError(
@@ -170,14 +210,17 @@ def create_together(folder: Path, config: Config, *, overwrite: bool) -> RunFold
     return run
 
 
-def _fit(trainer: AdapterTrainer, checkpoint: Path | None, reporter: Reporter) -> None:
-    """Run Trainer's loop.
+def _fit(trainer: AdapterTrainer, checkpoint: Path | None, run: RunFolder, reporter: Reporter) -> None:
+    """Run Trainer's loop; a signal ends it behind the step in flight.
 
     Raises:
-        TrainingError: If a GPU has too little memory.
+        Interrupted: If a signal came.
+        TrainingError: If a GPU has too little memory, or the disk too little room.
     """
     try:
-        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        with disk_explained(run), signals_finish_the_step(reporter) as interruption:
+            trainer.add_callback(InterruptionCallback(interruption))
+            trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except torch.OutOfMemoryError as error:
         raise TrainingError(
             f"The GPU is out of memory at step {trainer.state.global_step}.",
@@ -186,6 +229,9 @@ def _fit(trainer: AdapterTrainer, checkpoint: Path | None, reporter: Reporter) -
         ) from error
     finally:
         reporter.training_ended()
+    if interruption.asked or interruption.step is not None:
+        step, steps = trainer.state.global_step, trainer.state.max_steps
+        raise Interrupted(f"Interrupted after step {step} of {steps}; there is a checkpoint of it.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +300,7 @@ def make_trainer(
     trainer = AdapterTrainer(
         form=form,
         evaluation=evaluation,
+        keep_checkpoints=settings.keep_checkpoints,
         scorer=batch_scorer(settings.objective, form, rows.train.rows, plan.data.train),
         model=adapted.model,
         args=training_arguments(

@@ -6,6 +6,7 @@ of its own, or all share one, as in the paper, where the labels of one task then
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import gc
 import shutil
@@ -29,14 +30,20 @@ from loretta_cli.processes import from_first, processes
 from loretta_cli.report import Reporter
 from loretta_cli.report.forgetting_figure import TaskLine, draw_forgetting
 from loretta_cli.report.table_files import csv_table, markdown_table
-from loretta_cli.training.run import connected, create_together, train_one
+from loretta_cli.training.run import connected, create_together, held, train_one
 
 MEAN = "mean_over_tasks"
 """Among the metrics of a run of several tasks: the mean of all their scores after the last stage."""
 
 
 def train_sequence(
-    config: Config, folder: Path, reporter: Reporter, *, resume: bool = False, overwrite: bool = False
+    config: Config,
+    folder: Path,
+    reporter: Reporter,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    origins: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Train one adapter on several tasks, one after the other, and evaluate it on all of them after each.
 
@@ -46,6 +53,7 @@ def train_sequence(
         reporter: Hears of everything.
         resume: Go on with the stage that was interrupted.
         overwrite: Replace a run that is there.
+        origins: Where each given value was given, by dotted key; recorded in a new run.
 
     Returns:
         The report: that of the last stage, ``metrics`` with the mean over the tasks, ``stages`` (the report
@@ -60,8 +68,9 @@ def train_sequence(
         if resume:
             run = RunFolder(folder)
         else:
-            run = create_together(folder, resolved_sequence(config, plans[0]), overwrite=overwrite)
-        with explained(folder):
+            resolved = resolved_sequence(config, plans[0])
+            run = create_together(folder, resolved, overwrite=overwrite, origins=origins)
+        with explained(folder), held(run):
             return _Sequence(run, [_without_training_rows(plan) for plan in plans], reporter).train()
 
 
@@ -151,6 +160,8 @@ class _Sequence:
         forgetting = self._forgetting(log.read())
         with new_folder(run.adapter, replace=True) as adapter:
             shutil.copytree(run.last_stage.adapter, adapter, dirs_exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):  # of a stage that an earlier version trained
+            shutil.copy2(run.last_stage.fingerprints_file, run.fingerprints_file)
         log.write_csv(run.metrics_table)
         table = markdown_table(forgetting.columns, forgetting.cells())
         write_text(run.forgetting, f"{table}\n{EXPLAINED}")

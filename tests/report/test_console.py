@@ -250,3 +250,19 @@ def test_an_ascii_terminal_gets_ascii_marks_and_does_not_crash() -> None:
     reporter.training_ended()
     assert b"* best" in buffer.getvalue()
     assert b"loss 0.4000 v" in re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", buffer.getvalue())
+
+
+def test_what_is_marked_is_underlined_and_has_a_colour(reporter: ConsoleReporter, out: Terminal) -> None:
+    reporter.marked([("the day is", False), (" good", True)])
+
+    assert shown(out) == "the day is good\n"
+    assert "\x1b[1;4;32m good" in out.getvalue()
+
+
+def test_a_dumb_terminal_has_brackets(monkeypatch: pytest.MonkeyPatch, out: Terminal, err: Terminal) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+
+    ConsoleReporter(out, err).marked([("good", True)])
+
+    assert out.getvalue().strip() != "good"
+    assert "\x1b" not in out.getvalue()

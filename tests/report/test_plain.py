@@ -116,3 +116,22 @@ def test_one_step_is_no_steps(reporter: PlainReporter, err: io.StringIO) -> None
     reporter.training_started(1)
 
     assert err.getvalue() == "training: 1 step\n"
+
+
+def test_what_is_marked_stands_in_brackets(reporter: PlainReporter, out: io.StringIO) -> None:
+    reporter.marked([("the day is", False), (" good", True)])
+
+    opening, closing = (
+        "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}",
+        "\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}",
+    )
+    assert out.getvalue() == f"the day is{opening} good{closing}\n"
+
+
+def test_brackets_are_ascii_where_the_stream_is(err: io.StringIO) -> None:
+    raw = io.BytesIO()
+    stream = io.TextIOWrapper(raw, encoding="ascii", write_through=True)
+
+    PlainReporter(stream, err).marked([("a", True), ("b", False)])
+
+    assert raw.getvalue().decode().strip() == "[[a]]b"
