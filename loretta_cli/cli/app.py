@@ -12,12 +12,16 @@ from loretta_cli import __version__
 from loretta_cli.cli import (
     check_gradient,
     compare,
+    compress,
     count_params,
     evaluate,
     export,
     merge,
+    push,
     recipes,
     replay,
+    runs,
+    show,
     train,
 )
 from loretta_cli.errors import ConfigError, LorettaError
@@ -36,10 +40,14 @@ app.command("train", epilog=train.EPILOG)(train.train)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("count-params", epilog=count_params.EPILOG)(count_params.count_params)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
+app.command("compress", epilog=compress.EPILOG)(compress.compress)
+app.command("runs", epilog=runs.EPILOG)(runs.runs)
+app.command("show", epilog=show.EPILOG)(show.show)
 app.command("merge", epilog=merge.EPILOG)(merge.merge)
 app.command("replay", epilog=replay.EPILOG)(replay.replay)
 app.command("check-gradient", epilog=check_gradient.EPILOG)(check_gradient.check_gradient)
 app.command("export", epilog=export.EPILOG)(export.export)
+app.command("push", epilog=push.EPILOG)(push.push)
 app.add_typer(recipes.app, name="recipes")
 
 

@@ -91,6 +91,22 @@ def prompt_run(workplace: Workplace) -> FinishedRun:
 
 
 @pytest.fixture(scope="session")
+def gguf_run(workplace: Workplace) -> FinishedRun:
+    """rep on the decoder as a GGUF file, ``gguf/decoder.gguf`` in the workplace; sst2 as a prompt."""
+    pytest.importorskip("gguf", reason="the extra export is not installed")
+    from transformers import AutoModelForCausalLM
+
+    from tests.gguf_models import write_gguf
+    from tests.tiny_folders import decoder_tokenizer
+
+    file = workplace.folder / "gguf" / "decoder.gguf"
+    file.parent.mkdir()
+    write_gguf(AutoModelForCausalLM.from_pretrained(workplace.decoder), decoder_tokenizer(), file)
+    arguments = ("--model", file, "--task", "sst2", "--data", workplace.sentences)
+    return _finished(workplace.folder / "gguf-run", *arguments, "--method", "rep", "--json")
+
+
+@pytest.fixture(scope="session")
 def paper_run(workplace: Workplace) -> Callable[[str], FinishedRun]:
     """rep with the paper preset on a tiny RoBERTa or DeBERTa: trained norms and a tensor-train head."""
     made: dict[str, FinishedRun] = {}

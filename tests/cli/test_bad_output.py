@@ -31,12 +31,14 @@ def test_an_output_without_permission_is_refused_before_any_work(
 MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
 
 COMMANDS = """
-import dataclasses, json, shutil, sys
+import dataclasses, json, os, shutil, sys
 from pathlib import Path
 from tests.command_line import loretta
 outcomes = []
 for *arguments, output in json.loads(sys.argv[1]):
     outcomes.append(dataclasses.asdict(loretta(*arguments, "--output", output)))
+    if arguments[0] in ("merge", "export"):
+        assert not os.listdir(Path(output).parent), "something half-written is left"
     shutil.rmtree(output, ignore_errors=True)
 print(json.dumps(outcomes))
 """
@@ -89,6 +91,20 @@ def test_a_full_disk_is_one_sentence(workplace: Workplace, tmp_path: Path, rep_r
         assert len(messages) == 1, outcome.stderr
         assert "no space left" in messages[0].lower()
         assert "Traceback" not in outcome.stderr
+
+
+def test_a_disk_that_fills_up_under_a_gguf_file_is_one_sentence(
+    gguf_run: FinishedRun, tmp_path: Path
+) -> None:
+    place = tmp_path / "mounted"
+    command: list[object] = ["export", gguf_run.path, "--format", "gguf", "--type", "f32", place / "gguf"]
+
+    (outcome,) = _on_mount("size=24k", place, command)
+
+    assert outcome.exit_code == 2
+    messages = [line for line in outcome.stderr.splitlines() if line.startswith("error:")]
+    assert len(messages) == 1, outcome.stderr
+    assert "no space left" in messages[0].lower()
 
 
 def test_overwrite_without_a_folder_is_refused() -> None:

@@ -90,16 +90,16 @@ def test_an_own_task_trains_and_evaluates(
 @pytest.mark.parametrize(
     ("name", "model", "settings", "lines"),
     [
-        ("classification", "encoder", (), ("  text: [CLS] the day ", "  answer: ")),
+        ("classification", "encoder", (), ("row 1, as the model meets it: ", "  [CLS] the day ")),
         (
             "classification",
             "decoder",
             ('task.prompt="Say: {text}\\n"', "task.options=['yes', 'no']"),
-            ("  prompt: <s>Say: the day ", "  options: 'yes', 'no'"),
+            ("  <s>Say: the day ", "  (one of 'yes', 'no')"),
         ),
-        ("multiple-choice", "decoder", (), ("    Answer:", "  options: ' red', ' old', ' sun'")),
-        ("generation", "decoder", ("task.max_new_tokens=4",), ("  prompt: <s>the day ", "  answer: '")),
-        ("language-modeling", "decoder", (), ("  text: <s>the day ",)),
+        ("multiple-choice", "decoder", (), ("  (the right one of 3 options is learned)",)),
+        ("generation", "decoder", ("task.max_new_tokens=4",), ("  <s>the day ", "  (the answer and its end")),
+        ("language-modeling", "decoder", (), ("  <s>\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}the day ",)),
     ],
 )
 def test_a_dry_run_shows_the_first_row_as_the_model_meets_it(
@@ -118,12 +118,20 @@ def test_a_dry_run_shows_the_first_row_as_the_model_meets_it(
     outcome = loretta("train", *arguments, cwd=tmp_path)
 
     assert outcome.exit_code == 0, outcome.stderr
-    _, _, shown = outcome.stdout.partition("first row, as the model meets it:\n")
+    _, _, shown = outcome.stdout.partition("training: ")
     for line in lines:
         assert any(one.startswith(line) for one in shown.splitlines()), shown
     document = loretta("train", *arguments, "--json", cwd=tmp_path).document
-    for part, text in document["first_row"].items():
-        assert f"  {part}: {text.splitlines()[0]}" in shown
+    assert document["first_row"]
+    pieces = document["rows"][0]["pieces"]
+    is_classified = model == "encoder"
+    assert [piece["trained"] for piece in pieces] == ([False] if is_classified else [False, True])
+    text = "".join(piece["text"] for piece in pieces).replace("\n", "\\n")
+    opened, closed = (
+        "\N{MATHEMATICAL LEFT WHITE SQUARE BRACKET}",
+        "\N{MATHEMATICAL RIGHT WHITE SQUARE BRACKET}",
+    )
+    assert text in shown.replace(opened, "").replace(closed, "")
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,8 @@ def check_refused(outcome: Outcome, *says: str) -> None:
 
 def test_the_folder_has_a_run_for_each_stage_and_the_last_adapter(sequence: FinishedRun) -> None:
     own = {"config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "README.md", "report.json"}
-    own |= {"adapter", "stages", "forgetting.md", "forgetting.csv", "forgetting.png"}
+    own |= {"adapter", "stages", "forgetting.md", "forgetting.csv", "forgetting.png", "fingerprints.json"}
+    own.add("origins.json")
     assert {path.name for path in sequence.path.iterdir()} == own
     assert tuple(sorted(path.name for path in (sequence.path / "stages").iterdir())) == STAGES
     for stage in STAGES:
