@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+
+STATUS = Path("/proc/self/status")
+"""Where Linux tells of a process."""
 
 
 def peak_memory_bytes() -> int:
@@ -15,6 +19,10 @@ def peak_memory_bytes() -> int:
         import psutil
 
         return int(psutil.Process().memory_info().peak_wset)
+    if STATUS.exists():
+        # The other call has a child begin with the peak of the process that started it.
+        lines = dict(line.split(":", 1) for line in STATUS.read_text(encoding="ascii").splitlines())
+        return int(lines["VmHWM"].split()[0]) * 1024
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -29,7 +29,7 @@ from tests.tiny_models import labelled_batch, tiny_config, tiny_model
 
 CPU = torch.device("cpu")
 ON_CPU = Setting(CPU, torch.float32)
-README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+FIGURES = (REPOSITORY / "docs" / "speed.md").read_text(encoding="utf-8")
 PREFIX = "python -m benchmarks.step_time "
 NAMES = ["lora", "rep", "lora, adp's layers", "adp", "dense", FORWARDS]
 
@@ -283,10 +283,10 @@ def test_the_choices_of_the_contraction_are_measured(
     assert sum(line.startswith("| 64 x 5 ") for line in lines) == 2
 
 
-@pytest.mark.parametrize("line", [line for line in README.splitlines() if line.startswith(PREFIX)])
+@pytest.mark.parametrize("line", [line for line in FIGURES.splitlines() if line.startswith(PREFIX)])
 def test_the_commands_of_readme_are_understood(line: str) -> None:
     program.parser().parse_args(line.removeprefix(PREFIX).split())
 
 
-def test_readme_names_every_case_that_runs_by_default() -> None:
-    assert all(f"--case {case.name}" in README for case in CASES if case.by_default)
+def test_the_figures_name_every_case_that_runs_by_default() -> None:
+    assert all(f"--case {case.name}" in FIGURES for case in CASES if case.by_default)

@@ -75,6 +75,7 @@ def test_the_defaults_of_training_are_the_documented_ones():
         "evaluate_every": None,
         "select_by": "metric",
         "early_stopping": None,
+        "keep_checkpoints": None,
         "log_every": 10,
     }
 

@@ -34,6 +34,16 @@ def by_system(name: str) -> int:
 
 
 @needs_linux_without_gpu
+def test_a_child_does_not_begin_with_the_peak_of_its_parent() -> None:
+    block = bytearray(b"\1") * 2**30
+    asked = [sys.executable, "-c", "from loretta_cli.measure.memory import *; print(peak_memory_bytes())"]
+
+    told = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=120).stdout
+
+    assert int(told) < len(block)
+
+
+@needs_linux_without_gpu
 def test_the_peak_is_in_bytes_and_that_of_the_system() -> None:
     assert peak_memory_bytes() == pytest.approx(by_system("VmHWM"), rel=0.05)
 
@@ -47,7 +57,7 @@ def test_the_peak_rises_with_what_is_held_and_never_falls() -> None:
     before, during, after = map(int, told.split())
 
     assert during > before + size / 2
-    assert after >= during
+    assert after >= during - 2**21, "the kernel counts in batches of pages"
 
 
 def test_a_gpu_is_measured_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

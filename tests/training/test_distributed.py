@@ -119,7 +119,8 @@ def first(place: Path) -> Launch:
     ]
     done = launch(place / "first", *commands)
     for rank in done.ranks:
-        assert [code for code, _, _ in rank["outcomes"]] == [0, 0, 0, 0], done.stderr
+        # Of the last, one process is killed; what the launcher then does to the other has no set order.
+        assert [code for code, _, _ in rank["outcomes"]][:4] == [0, 0, 0, 0], done.stderr
     return done
 
 
