@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.cli.conftest import FinishedRun, Workplace
 from tests.cli.refusal import assert_refused, train_command
-from tests.command_line import Outcome, child_environment, files_below, loretta
+from tests.command_line import Outcome, files_below, loretta
+from tests.mounting import python_on_mount
 
 
 def test_an_output_without_permission_is_refused_before_any_work(
@@ -26,9 +25,6 @@ def test_an_output_without_permission_is_refused_before_any_work(
     assert f"no permission to write in {tmp_path}" in outcome.stderr
     assert not files_below(tmp_path)
 
-
-# Run under `unshare`: mounts a file system of its own that only this process sees.
-MOUNTED = 'mount -t tmpfs -o "$1" tmpfs "$2" && shift 2 && exec "$@"'
 
 COMMANDS = """
 import dataclasses, json, os, shutil, sys
@@ -49,23 +45,8 @@ def _on_mount(options: str, folder: Path, *commands: list[object]) -> list[Outco
 
     One process for all: it takes seconds to start. Skips where mounting is not allowed.
     """
-    folder.mkdir()
-    prefix = ["unshare", "--mount", "sh", "-c", MOUNTED, "sh", options, str(folder)]
-    try:
-        able = subprocess.run([*prefix, "true"], capture_output=True, check=False).returncode == 0
-    except FileNotFoundError:
-        able = False
-    if not able:
-        pytest.skip("mounting a file system is not allowed here")
-    done = subprocess.run(
-        [*prefix, sys.executable, "-c", COMMANDS, json.dumps(commands, default=str)],
-        capture_output=True,
-        text=True,
-        env=child_environment(),
-        check=False,
-    )
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    return [Outcome(**outcome) for outcome in json.loads(done.stdout)]
+    told = python_on_mount(options, folder, COMMANDS, json.dumps(commands, default=str))
+    return [Outcome(**outcome) for outcome in json.loads(told)]
 
 
 def test_a_read_only_output_is_refused(workplace: Workplace, tmp_path: Path) -> None:

@@ -109,18 +109,20 @@ def one(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def first(place: Path) -> Launch:
-    """Runs ``two``, ``parts`` and ``whole``, an evaluation, and a run ``cut`` that ends with a kill."""
+    """Runs ``two``, ``parts`` and ``whole``, an evaluation, ``stopped`` and resumed, ``cut`` by a kill."""
     commands = [
         _long(place, place / "two"),
         _long(place, place / "parts", "training.shard_base=true"),
         ["eval", str(place / "two"), "--split", "train", "--json"],
         _short(place, place / "whole"),
+        ["stop@7", *_short(place, place / "stopped")],
+        ["train", "--output", str(place / "stopped"), "--resume", "--json"],
         ["die@7", *_short(place, place / "cut")],
     ]
     done = launch(place / "first", *commands)
     for rank in done.ranks:
         # Of the last, one process is killed; what the launcher then does to the other has no set order.
-        assert [code for code, _, _ in rank["outcomes"]][:4] == [0, 0, 0, 0], done.stderr
+        assert [code for code, _, _ in rank["outcomes"]][:6] == [0, 0, 0, 0, 130, 0], done.stderr
     return done
 
 
@@ -159,7 +161,7 @@ def test_a_process_holds_about_half_of_a_divided_base_and_all_of_another(first: 
 def test_every_process_ends_with_the_same_adapter_bit_for_bit(first: Launch) -> None:
     ours, theirs = ([model["trained"] for model in rank["models"]] for rank in first.ranks)
 
-    assert len(ours) == 3
+    assert len(ours) == 5, "three runs, one that stopped, and its rest"
     assert ours == theirs
 
 
@@ -201,6 +203,14 @@ def test_a_killed_run_resumed_by_two_processes_equals_an_uninterrupted_one(
 
     # With other dropout masks the losses would be far apart.
     _assert_same_numbers(place / "cut", place / "whole", records=12 + 4)
+
+
+def test_if_one_process_is_told_to_stop_all_stop_at_the_same_step(place: Path, first: Launch) -> None:
+    (_, _, told), (_, _, silent) = (rank["outcomes"][4] for rank in first.ranks)
+    assert "Interrupted after step 8 of 12" in told
+    assert "error" not in silent
+    assert "resuming after step 8" in first.ranks[0]["outcomes"][5][2]
+    _assert_same_numbers(place / "stopped", place / "whole", records=12 + 4)
 
 
 def test_one_process_goes_on_with_the_run_of_two(

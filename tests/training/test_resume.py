@@ -13,87 +13,34 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.command_line import (
-    child_environment,
-    loretta,
-    metric_records,
-    write_labelled,
-    write_sentences,
+from tests.command_line import child_environment, loretta, metric_records
+from tests.training.resumed_runs import (
+    EVERY,
+    STEPS,
+    Case,
+    assert_same_run,
+    make_place,
+    report_of,
+    resume,
+    trained,
 )
-
-# 26 rows in batches of 4 make an epoch of 7 batches: step 6 lies inside the first, step 9 in the second.
-STEPS, EVERY, BATCH, ROWS = 12, 3, 4, 26
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """One kind of run.
-
-    Args:
-        method: ``adp`` or ``rep``.
-        model: ``encoder`` or ``decoder``.
-        extra: Settings beside the common ones.
-    """
-
-    method: str = "rep"
-    model: str = "encoder"
-    extra: tuple[str, ...] = ()
-    custom: bool = False
-    steps: int = field(default=STEPS)
-
-    def command(self, place: Path, output: Path, *more: str) -> list[str]:
-        """The train command."""
-        settings = [
-            "adapter.dropout=0.3",
-            f"training.max_steps={self.steps}",
-            f"training.batch_size={BATCH}",
-            f"training.evaluate_every={EVERY}",
-            "training.log_every=2",
-            "training.learning_rate=0.01",
-            *self.extra,
-            *more,
-        ]
-        data = ["--task", "sst2", "--data", str(place / "sentences"), "--set", "data.protocol=paper"]
-        if self.custom:
-            data = ["--task", "classification", "--data", str(place / "labelled.csv")]
-            data += ["--set", "data.protocol=paper"]
-            settings += ["data.columns.text=message", "data.columns.label=mood"]
-        return [
-            *("train", "--model", str(place / self.model), "--method", self.method, *data),
-            *("--output", str(output)),
-            *(part for setting in settings for part in ("--set", setting)),
-        ]
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from tests.tiny_folders import save_tiny_decoder, save_tiny_encoder
-
-    folder = tmp_path_factory.mktemp("resume")
-    save_tiny_encoder(folder / "encoder")
-    save_tiny_decoder(folder / "decoder")
-    write_sentences(folder / "sentences", train=ROWS, validation=10)
-    write_labelled(folder / "labelled.csv", rows=ROWS + 3)
-    return folder
+    return make_place(tmp_path_factory.mktemp("resume"))
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(place: Path) -> Path:
     """The run of :class:`Case`'s defaults, from start to end."""
-    return _whole(Case(), place, place / "uninterrupted")
-
-
-def _whole(case: Case, place: Path, output: Path) -> Path:
-    outcome = loretta(*case.command(place, output))
-    assert outcome.exit_code == 0, outcome.stderr
-    return output
+    return trained(Case(), place, place / "uninterrupted")
 
 
 def _cut_off(case: Case, place: Path, output: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Path:
@@ -113,37 +60,6 @@ def _cut_off(case: Case, place: Path, output: Path, monkeypatch: pytest.MonkeyPa
     assert outcome.exit_code == 130, outcome.stderr
     assert not (output / "report.json").exists()
     return output
-
-
-def _resume(run: Path, *, from_step: int | None) -> None:
-    outcome = loretta("train", "--output", run, "--resume")
-    assert outcome.exit_code == 0, outcome.stderr
-    wanted = "starting anew" if from_step is None else f"resuming after step {from_step}"
-    assert wanted in outcome.stderr
-
-
-def _assert_same_run(one: Path, other: Path) -> None:
-    """Weights byte for byte, metrics number for number, and the report but for time, memory and place."""
-    for name in ("adapter/adapter_model.safetensors", "best/adapter_model.safetensors"):
-        assert (one / name).read_bytes() == (other / name).read_bytes(), name
-    last = _last_checkpoint(one)
-    assert last.name == _last_checkpoint(other).name
-    name = "adapter_model.safetensors"
-    assert (last / name).read_bytes() == (_last_checkpoint(other) / name).read_bytes(), (
-        "the last step's weights"
-    )
-    assert metric_records(one) == metric_records(other)
-    assert (one / "metrics.csv").read_bytes() == (other / "metrics.csv").read_bytes()
-    assert _report(one) == _report(other)
-
-
-def _last_checkpoint(run: Path) -> Path:
-    return max((run / "checkpoints").iterdir(), key=lambda path: int(path.name.removeprefix("checkpoint-")))
-
-
-def _report(run: Path) -> dict[str, Any]:
-    report: dict[str, Any] = json.loads((run / "report.json").read_text(encoding="utf-8"))
-    return {key: report[key] for key in report if key not in ("run", "seconds", "peak_memory_bytes")}
 
 
 CASES = {
@@ -166,7 +82,7 @@ def whole_run(place: Path) -> Callable[[str], Path]:
 
     @cache
     def run(name: str) -> Path:
-        return _whole(CASES[name], place, place / f"whole {name}")
+        return trained(CASES[name], place, place / f"whole {name}")
 
     return run
 
@@ -183,21 +99,21 @@ def test_a_resumed_run_equals_an_uninterrupted_one(
 ) -> None:
     run = _cut_off(CASES[name], place, tmp_path / "cut", monkeypatch, after=after)
 
-    _resume(run, from_step=after - after % EVERY)
+    resume(run, from_step=after - after % EVERY)
 
-    _assert_same_run(run, whole_run(name))
+    assert_same_run(run, whole_run(name))
 
 
 def test_runs_of_whole_epochs_resume_too(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = Case(extra=("training.max_steps=null", "training.evaluate_every=null", "training.epochs=3"))
-    whole = _whole(case, place, tmp_path / "whole")
+    whole = trained(case, place, tmp_path / "whole")
     run = _cut_off(case, place, tmp_path / "cut", monkeypatch, after=10)
 
-    _resume(run, from_step=7)
+    resume(run, from_step=7)
 
-    _assert_same_run(run, whole)
+    assert_same_run(run, whole)
     assert [record["step"] for record in metric_records(run) if record["split"] == "validation"] == [
         7,
         14,
@@ -215,20 +131,20 @@ def test_a_run_may_be_cut_off_twice(
         patch.setattr(ReportCallback, "on_evaluate", _interrupt)
         assert loretta("train", "--output", run, "--resume").exit_code == 130
 
-    _resume(run, from_step=3)
+    resume(run, from_step=3)
 
-    _assert_same_run(run, uninterrupted)
+    assert_same_run(run, uninterrupted)
 
 
 def test_a_run_that_stopped_early_is_only_finished(place: Path, tmp_path: Path) -> None:
     case = Case(extra=("training.early_stopping=2", "training.learning_rate=1e-12"), steps=60)
-    whole = _whole(case, place, tmp_path / "whole")
+    whole = trained(case, place, tmp_path / "whole")
     run = Path(shutil.copytree(whole, tmp_path / "cut"))
     (run / "report.json").unlink()
 
-    _resume(run, from_step=3 * EVERY)
+    resume(run, from_step=3 * EVERY)
 
-    _assert_same_run(run, whole)
+    assert_same_run(run, whole)
 
 
 def _interrupt(*_: Any, **__: Any) -> None:
@@ -240,9 +156,9 @@ def test_a_run_cut_off_before_its_first_checkpoint_starts_anew(
 ) -> None:
     run = _cut_off(Case(), place, tmp_path / "cut", monkeypatch, after=2)
 
-    _resume(run, from_step=None)
+    resume(run, from_step=None)
 
-    _assert_same_run(run, uninterrupted)
+    assert_same_run(run, uninterrupted)
 
 
 def test_a_run_cut_off_behind_its_last_step_is_only_finished(uninterrupted: Path, tmp_path: Path) -> None:
@@ -250,9 +166,9 @@ def test_a_run_cut_off_behind_its_last_step_is_only_finished(uninterrupted: Path
     (run / "report.json").unlink()
     shutil.rmtree(run / "adapter")
 
-    _resume(run, from_step=STEPS)
+    resume(run, from_step=STEPS)
 
-    _assert_same_run(run, uninterrupted)
+    assert_same_run(run, uninterrupted)
 
 
 def test_a_run_that_was_moved_ends_with_its_best_adapter(uninterrupted: Path, tmp_path: Path) -> None:
@@ -266,9 +182,9 @@ def test_a_run_that_was_moved_ends_with_its_best_adapter(uninterrupted: Path, tm
     state_file.write_text(json.dumps(state), encoding="utf-8")
     _mark_again(state_file.parent)
 
-    _resume(moved, from_step=STEPS)
+    resume(moved, from_step=STEPS)
 
-    _assert_same_run(moved, uninterrupted)
+    assert_same_run(moved, uninterrupted)
 
 
 def _mark_again(checkpoint: Path) -> None:
@@ -293,9 +209,9 @@ def test_a_torn_checkpoint_is_skipped(damage: str, uninterrupted: Path, tmp_path
     else:
         victim.unlink()
 
-    _resume(run, from_step=STEPS - EVERY)
+    resume(run, from_step=STEPS - EVERY)
 
-    _assert_same_run(run, uninterrupted)
+    assert_same_run(run, uninterrupted)
 
 
 def test_with_all_checkpoints_torn_a_run_starts_anew(uninterrupted: Path, tmp_path: Path) -> None:
@@ -304,9 +220,9 @@ def test_with_all_checkpoints_torn_a_run_starts_anew(uninterrupted: Path, tmp_pa
     for marker in run.glob("checkpoints/*/complete.json"):
         marker.unlink()
 
-    _resume(run, from_step=None)
+    resume(run, from_step=None)
 
-    _assert_same_run(run, uninterrupted)
+    assert_same_run(run, uninterrupted)
 
 
 def test_no_step_is_logged_twice_after_a_resume(
@@ -317,7 +233,7 @@ def test_no_step_is_logged_twice_after_a_resume(
     with (run / "metrics.jsonl").open("a", encoding="utf-8") as file:
         file.write('{"step": 11, "spl')  # what a crash leaves of a line
 
-    _resume(run, from_step=9)
+    resume(run, from_step=9)
 
     keys = [(record["step"], record["split"]) for record in metric_records(run)]
     assert len(keys) == len(set(keys))
@@ -329,13 +245,13 @@ def test_early_stopping_counts_on_after_a_resume(
 ) -> None:
     # A step too small to change a prediction: no evaluation is better than the first.
     case = Case(extra=("training.early_stopping=3", "training.learning_rate=1e-12"), steps=60)
-    whole = _whole(case, place, tmp_path / "whole")
-    assert _report(whole)["steps"] == 4 * EVERY, "one best, then three that are not better"
+    whole = trained(case, place, tmp_path / "whole")
+    assert report_of(whole)["steps"] == 4 * EVERY, "one best, then three that are not better"
     run = _cut_off(case, place, tmp_path / "cut", monkeypatch, after=3 * EVERY + 1)
 
-    _resume(run, from_step=3 * EVERY)
+    resume(run, from_step=3 * EVERY)
 
-    _assert_same_run(run, whole)
+    assert_same_run(run, whole)
 
 
 def test_a_killed_process_can_be_resumed(place: Path, tmp_path: Path) -> None:
@@ -355,11 +271,11 @@ def test_a_killed_process_can_be_resumed(place: Path, tmp_path: Path) -> None:
     assert not (run / "report.json").exists(), "the run must not have ended before it was killed"
 
     outcome = loretta("train", "--output", run, "--resume")
-    whole = _whole(case, place, tmp_path / "whole")
+    whole = trained(case, place, tmp_path / "whole")
 
     assert outcome.exit_code == 0, outcome.stderr
     assert "resuming after step" in outcome.stderr
-    _assert_same_run(run, whole)
+    assert_same_run(run, whole)
 
 
 def _wait_for(file: Path, process: subprocess.Popen[bytes]) -> None:

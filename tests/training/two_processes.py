@@ -2,8 +2,8 @@
 
 ``torchrun --nproc-per-node 2 two_processes.py PLAN FOLDER``. PLAN is a JSON list of commands, each a list of
 words; a first word ``die@N`` kills the second process in step N of the command, ``fail@N`` lets it raise an
-error there. Each process leaves in FOLDER what its commands wrote, and what its model was when training
-ended.
+error there, ``stop@N`` sends it SIGTERM. Each process leaves in FOLDER what its commands wrote, and what its
+model was when training ended.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ def step(trainer: Any, *arguments: Any, **options: Any) -> Any:
     if kind and RANK == "1" and trainer.state.global_step == int(number):
         if kind == "die":
             os.kill(os.getpid(), signal.SIGKILL)
+        if kind == "stop":
+            os.kill(os.getpid(), signal.SIGTERM)
+            return own_step(trainer, *arguments, **options)
         raise TrainingError("This process alone is out of memory.", hint="Lower training.batch_size.")
     return own_step(trainer, *arguments, **options)
 
@@ -85,5 +88,5 @@ if __name__ == "__main__":
             outcomes.append(run(words))
         told = json.dumps({"outcomes": outcomes, "models": models})
         (folder / f"rank{RANK}.json").write_text(told, encoding="utf-8")
-        if outcomes[-1][0]:
+        if outcomes[-1][0] and not trouble.startswith("stop"):
             sys.exit(outcomes[-1][0])
