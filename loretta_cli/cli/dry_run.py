@@ -46,7 +46,7 @@ def show_dry_run(loaded: LoadedConfig, folder: Path, reporter: Reporter) -> None
     found = _forecast(result)
     for note in result.notes:
         reporter.note(note)
-    reporter.table("Settings", ("setting", "value", "from"), result.settings)
+    reporter.table("Settings", ("setting", "value", "from"), _that_are_read(result))
     document = _show(result, found, folder, reporter)
     _show_disk([document], reporter)
     reporter.line(f"run folder: {folder} (not written)")
@@ -82,7 +82,7 @@ def show_dry_run_of_stages(loaded: LoadedConfig, folder: Path, reporter: Reporte
             reporter.note(f"{name}: {note}")
         known = {(key, value) for key, value, _ in stages[0].settings} if number > 1 else set()
         # Which task a stage has and whether its head is shared is said of the whole, above.
-        settings = [row for row in stage.settings if row[:2] not in known and row[0] not in _OF_THE_WHOLE]
+        settings = [row for row in _that_are_read(stage) if row[:2] not in known and row[0] not in _OF_THE_WHOLE]
         title = f"Stage {number}, {name}" + (": what differs from stage 1" if number > 1 else "")
         reporter.table(title, ("setting", "value", "from"), settings)
         shown = _show(stage, one, folder, reporter, of=f"{name}: ")
@@ -90,6 +90,13 @@ def show_dry_run_of_stages(loaded: LoadedConfig, folder: Path, reporter: Reporte
     _show_disk(documents, reporter)
     reporter.line(f"run folder: {folder} (not written)")
     reporter.result({"run": str(folder), **documents[-1], "config": config, "stages": documents})
+
+
+def _that_are_read(result: DryRun) -> list[tuple[str, str, str]]:
+    """The settings, but for the defaults of another gradient's section."""
+    if result.config["training"]["gradient"] == "zo":
+        return list(result.settings)
+    return [row for row in result.settings if not row[0].startswith("zo.") or row[2] != "default"]
 
 
 def _forecast(result: DryRun) -> Forecast:

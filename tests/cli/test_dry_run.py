@@ -151,3 +151,8 @@ def test_where_the_weights_alone_do_not_fit_quantisation_comes_first() -> None:
 
     assert "try: --set model.quantization=nf4; or" in told
     assert not memory_warning(memory, FreeMemory("cpu", "RAM", 50_000, 90_000), Config())
+
+
+def test_only_zeroth_order_training_shows_the_settings_of_its_section(workplace: Workplace) -> None:
+    assert "zo.queries" not in dry_run(workplace, workplace.encoder).stdout
+    assert "zo.queries" in dry_run(workplace, workplace.encoder, "--gradient", "zo").stdout
