@@ -82,7 +82,9 @@ def show_dry_run_of_stages(loaded: LoadedConfig, folder: Path, reporter: Reporte
             reporter.note(f"{name}: {note}")
         known = {(key, value) for key, value, _ in stages[0].settings} if number > 1 else set()
         # Which task a stage has and whether its head is shared is said of the whole, above.
-        settings = [row for row in _that_are_read(stage) if row[:2] not in known and row[0] not in _OF_THE_WHOLE]
+        settings = [
+            row for row in _that_are_read(stage) if row[:2] not in known and row[0] not in _OF_THE_WHOLE
+        ]
         title = f"Stage {number}, {name}" + (": what differs from stage 1" if number > 1 else "")
         reporter.table(title, ("setting", "value", "from"), settings)
         shown = _show(stage, one, folder, reporter, of=f"{name}: ")
