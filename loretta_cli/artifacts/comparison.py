@@ -57,15 +57,40 @@ def _first(values: list[Any]) -> list[Any]:
     return values[0] if isinstance(values[0], list) else values
 
 
-def compare(before: Sequence[torch.Tensor], after: Sequence[torch.Tensor], dtype: torch.dtype) -> Comparison:
+def adapter_effect(model: Any, rows: Sequence[dict[str, Any]], logits: Sequence[torch.Tensor]) -> float:
+    """The most that an adapter changes any logit; infinite in fp32, where nothing depends on it.
+
+    Args:
+        model: Base and adapter.
+        rows: Encoded.
+        logits: Of the rows, with the adapter.
+    """
+    if model.dtype not in (torch.float16, torch.bfloat16):
+        return math.inf
+    with model.disable_adapter():
+        base = row_logits(model, rows)
+    return float(torch.stack([(one - two).abs().max() for one, two in zip(base, logits, strict=True)]).max())
+
+
+def compare(
+    before: Sequence[torch.Tensor],
+    after: Sequence[torch.Tensor],
+    dtype: torch.dtype,
+    *,
+    effect: float = math.inf,
+) -> Comparison:
     """Compare the logits of the same rows from two models.
 
     Args:
         before: From the first.
         after: From the second.
         dtype: The dtype of the weights, which sets the tolerance.
+        effect: The most that the adapter changes a logit. No more than half of it is accepted, or what fp32
+            may differ by: the tolerance of half precision would let a model without the adapter pass.
     """
     # torch's maximum keeps a NaN in any row; Python's would lose it.
     differences = torch.stack([(one - two).abs().max() for one, two in zip(before, after, strict=True)])
     scale = max(1.0, *(float(one.abs().max()) for one in before))
-    return Comparison(float(differences.max()), RELATIVE_TOLERANCE[dtype] * scale, len(before))
+    least = RELATIVE_TOLERANCE[torch.float32] * scale
+    tolerance = min(RELATIVE_TOLERANCE[dtype] * scale, max(effect / 2, least))
+    return Comparison(float(differences.max()), tolerance, len(before))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from typing import Any
 from peft import PeftModel, get_peft_model_state_dict, set_peft_model_state_dict
 from torch import nn
 
-from loretta_cli.artifacts.compress_base import prepare_bench
+from loretta_cli.artifacts.compress_base import prepare_bench, random_modules
 from loretta_cli.artifacts.compress_card import write_cards
 from loretta_cli.artifacts.compress_report import CompressReport, RankReport, Scores
 from loretta_cli.artifacts.files import check_new_folder, new_folder, write_json
@@ -21,7 +22,7 @@ from loretta_cli.artifacts.lora_source import LoraSource
 from loretta_cli.artifacts.restore import put_saved
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import AdapterSettings, Config, write_config
-from loretta_cli.errors import ModelError
+from loretta_cli.errors import ConfigError, ModelError
 from loretta_cli.models.loading import LoadedModel, to_device
 from loretta_cli.models.quantization import parameter_size
 from loretta_cli.planning.plan import Plan
@@ -76,10 +77,13 @@ def compress(request: CompressRequest, reporter: Reporter, judge: Judge) -> Comp
     bench = prepare_bench(request.config, source, data=request.data, rows=request.rows, note=reporter.note)
     before = None
     if bench.plan is not None:
+        base = bench.load()
+        _check_scorable(base, source, bench.source.name)
         reporter.note("scoring the LoRA")
-        lora = put_saved(bench.load().model, source.folder, bench.source.name)
+        lora = put_saved(base.model, source.folder, bench.source.name)
         before = judge(bench.plan, to_device(lora).eval())
-        del lora
+        del lora, base
+        gc.collect()  # PEFT's model holds itself; without this it stays while the next one is loaded
     forms = _forms(source, request.ranks, reporter)
     found: list[RankReport] = []
     with new_folder(request.output) as folder:
@@ -89,7 +93,9 @@ def compress(request: CompressRequest, reporter: Reporter, judge: Judge) -> Comp
             adapter = folder / name / ("adapter" if bench.plan is not None else "")
             base = bench.load()
             total = sum(parameter_size(value) for value in base.model.parameters())
-            model = _adapted(form, source, base, bench.source.name, reporter)
+            model = _adapted(form, source, base.model, bench.source.name)
+            if not found and (drawn := random_modules(base, source)):
+                reporter.warn(f"{_without(drawn, bench.source.name)}: they are random")
             settings: Any = model.active_peft_config
             if source.run is None:
                 settings.base_model_name_or_path = source.config.base_model_name_or_path or bench.source.name
@@ -117,6 +123,7 @@ def compress(request: CompressRequest, reporter: Reporter, judge: Judge) -> Comp
                 _write_run(folder / name, request, bench.plan, settings, before, report, seconds)
             dtype = str(base.model.dtype)
             del model, base
+            gc.collect()
         result = CompressReport(
             output=str(request.output),
             source=source.name,
@@ -146,15 +153,31 @@ def _forms(source: LoraSource, ranks: Sequence[int], reporter: Reporter) -> list
     return list(forms.values())
 
 
-def _adapted(
-    form: RepForm, source: LoraSource, base: LoadedModel, base_name: str, reporter: Reporter
-) -> PeftModel:
+def _check_scorable(base: LoadedModel, source: LoraSource, name: str) -> None:
+    """Refuse to score what is random.
+
+    Raises:
+        ConfigError: Naming the modules.
+    """
+    if drawn := random_modules(base, source):
+        raise ConfigError(
+            f"{_without(drawn, name)}: a score would be one of random numbers.",
+            hint="Give a base model that has them, or a LoRA that has saved them (modules_to_save); or leave "
+            "--task out.",
+        )
+
+
+def _without(modules: Sequence[str], name: str) -> str:
+    return f"Neither the base model {name} nor the LoRA has weights for {', '.join(modules)}"
+
+
+def _adapted(form: RepForm, source: LoraSource, base: Any, base_name: str) -> PeftModel:
     """A base model with a LoRA as rep.
 
     Raises:
         ModelError: If the LoRA is not of this model.
     """
-    model = insert_adapter(base.model, form.config)
+    model = insert_adapter(base, form.config)
     own = get_peft_model_state_dict(model, save_embedding_layers=False)
     given = {**form.cores, **source.saved}
     for name, tensor in given.items():
@@ -169,19 +192,13 @@ def _adapted(
                 f"{tuple(tensor.shape)} in the LoRA, and {tuple(own[name].shape)} is expected.",
                 hint="It was trained on another base model, or for another number of labels.",
             )
-    missing = [name for name in own if name not in given]
-    for name in missing:
-        if ".loretta_rep_" in name:
+    for name in own:
+        if name not in given and ".loretta_rep_" in name:
             raise ModelError(
                 f"The base model {base_name} has the layer {_plain(name)}, which the LoRA's "
                 "target_modules name, and the LoRA has nothing for it.",
                 hint="It was trained on another base model; give the right one with --model.",
             )
-    drawn = [module for module in base.new_modules if any(f".{module}." in name for name in missing)]
-    if drawn:
-        reporter.warn(
-            f"neither the base model nor the LoRA has weights for {', '.join(drawn)}: they are random"
-        )
     set_peft_model_state_dict(model, {**own, **given})
     return model
 

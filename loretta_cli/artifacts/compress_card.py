@@ -5,16 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from loretta_cli import __version__
-from loretta_cli.artifacts.card import loader_snippet
-from loretta_cli.artifacts.card_facts import public_name
 from loretta_cli.artifacts.citations import citations
 from loretta_cli.artifacts.compress_base import Bench
 from loretta_cli.artifacts.compress_report import CompressReport, RankReport
 from loretta_cli.artifacts.files import write_text
+from loretta_cli.artifacts.loader_snippet import SnippetBase, loader_snippet, snippet_base
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.sizes import size_section
 from loretta_cli.config import Config
-from loretta_cli.models.forms import auto_class
 from loretta_cli.numerals import counted
 from loretta_cli.tuners.peft_types import LorettaPeftType
 
@@ -43,7 +41,8 @@ def write_cards(folder: Path, report: CompressReport, bench: Bench, config: Conf
 def _card(
     place: Path, rank: RankReport, report: CompressReport, bench: Bench, config: Config, dtype: str
 ) -> str:
-    base = public_name(bench.source.name)
+    known = _base(bench, config)
+    base = known.name
     on = f" on {report.task}" if report.task is not None else ""
     sizes = (
         f"{size_section(RunFolder(place), total_parameters=rank.total_parameters)}\n" if report.task else ""
@@ -69,8 +68,10 @@ LoRA's has {report.bytes:,}.
 
 ## Load it
 
+In this folder:
+
 ```python
-{_loader(bench, base, dtype, Path(rank.output).name)}
+{loader_snippet(known, dtype, LorettaPeftType.LORETTA_REP, folder="adapter" if report.task else ".")}
 ```
 
 {sizes}## Error of each layer
@@ -105,19 +106,15 @@ def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _loader(bench: Bench, base: str, dtype: str, folder: str) -> str:
-    """Python that loads the adapter."""
+def _base(bench: Bench, config: Config) -> SnippetBase:
+    """The base model, for the Python that loads it."""
     if bench.plan is not None:
-        return loader_snippet(bench.plan, base, dtype, LorettaPeftType.LORETTA_REP)
-    auto = auto_class(bench.form, bench.model_config).__name__
-    options = f", num_labels={len(bench.labels)}" if bench.form == "classification" else ""
-    options += f", dtype={dtype}"
-    note = "  # the folder of the base model" if bench.source.is_local else ""
-    named = f'base = "{base}"{note}'
-    lines = ["import loretta_cli.tuners  # registers the adapter types with PEFT"]
-    if base.startswith("bundled:"):
-        lines.append("from loretta_cli.models.source import find_model")
-        named = f'base = find_model("{base}").location'
-    lines += ["import torch", "from peft import PeftModel", f"from transformers import {auto}", "", named]
-    lines.append(f'model = PeftModel.from_pretrained({auto}.from_pretrained(base{options}), "{folder}")')
-    return "\n".join(lines)
+        return snippet_base(bench.plan)
+    return SnippetBase(
+        bench.source,
+        bench.model_config,
+        bench.form,
+        len(bench.labels) if bench.form == "classification" else None,
+        config.model.revision,
+        has_own_code=config.model.trust_remote_code,
+    )

@@ -110,8 +110,9 @@ def explained(target: Path) -> Iterator[None]:
     except LorettaError:
         raise
     except Exception as error:
-        # torch and safetensors say by errors of their own, in many words, that a disk is full.
-        if not _is_full(target):
+        # torch and safetensors say by errors of their own, in many words, that a disk is full; it may have
+        # room again by now, where what was too long has been taken away.
+        if not (_is_full(target) or f"(os error {errno.ENOSPC})" in str(error)):
             raise
         raise OutputError(
             f"Cannot write {target}: {os.strerror(errno.ENOSPC)}.",

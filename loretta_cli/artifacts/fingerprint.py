@@ -1,7 +1,8 @@
 """What a run was trained on, and what came of it, as checksums: ``fingerprints.json`` of a run folder.
 
 Of the base model's weight files: their names, sizes, and a SHA-256 of samples. Of the adapter's file: the
-SHA-256 of all of it. Imports huggingface_hub only for a model of the hub, and no torch.
+SHA-256 of all of it, and of the settings that say how its numbers are used. Imports huggingface_hub only for
+a model of the hub, and no torch.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ BLOCK_BYTES = 64 * 1024
 SAMPLED_BYTES = BLOCKS * BLOCK_BYTES
 """Of a larger file so much is read, behind its header."""
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+ADAPTER_SETTINGS = "adapter_config.json"
+_CHANGEABLE = ("auto_mapping", "base_model_name_or_path", "inference_mode", "peft_version", "revision")
+"""Settings of an adapter that do not say what it computes; a moved base model is written into one of them."""
 WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 OLDER_WEIGHTS = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
@@ -57,28 +61,37 @@ class Fingerprints:
         dtype: The number type of most of the base model's floating-point bytes, by safetensors' names; None
             if that is unknown.
         adapter: The finished adapter's file; None while there is none.
+        settings: :func:`settings_sha256` of the finished adapter; None while there is none, and for a run of
+            a version that did not record it.
     """
 
     base: tuple[WeightFile, ...]
     dtype: str | None = None
     adapter: WeightFile | None = None
+    settings: str | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The document: ``schema_version``, ``base`` (``dtype``, ``files``, the sampling), ``adapter``."""
+        """The document: ``base`` (``dtype``, ``files``, the sampling), ``adapter``, ``adapter_settings``."""
         base = {
             "dtype": self.dtype,
             "sampling": {"blocks": BLOCKS, "block_bytes": BLOCK_BYTES},
             "files": [asdict(file) for file in self.base],
         }
         adapter = None if self.adapter is None else asdict(self.adapter)
-        return {"schema_version": 1, "base": base, "adapter": adapter}
+        return {
+            "schema_version": 1,
+            "base": base,
+            "adapter": adapter,
+            "adapter_settings": {"sha256": self.settings},
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Fingerprints:
         """The contents of a document."""
         base, adapter = document["base"], document["adapter"]
         files = tuple(WeightFile(**file) for file in base["files"])
-        return cls(files, base["dtype"], None if adapter is None else WeightFile(**adapter))
+        settings = document.get("adapter_settings", {}).get("sha256")
+        return cls(files, base["dtype"], None if adapter is None else WeightFile(**adapter), settings)
 
 
 def sampled_sha256(file: Path) -> str:
@@ -206,11 +219,29 @@ def add_adapter(run: RunFolder) -> None:
     known = read_fingerprints(run) or Fingerprints(())
     file = run.adapter / ADAPTER_WEIGHTS
     adapter = WeightFile(file.name, file.stat().st_size, sha256(file))
-    write_fingerprints(run, Fingerprints(known.base, known.dtype, adapter))
+    settings = settings_sha256(run.adapter)
+    write_fingerprints(run, Fingerprints(known.base, known.dtype, adapter, settings))
+
+
+def settings_sha256(folder: Path) -> str | None:
+    """A SHA-256 of the settings that say what an adapter computes, in whatever order and layout they stand.
+
+    Args:
+        folder: Of the adapter.
+
+    Returns:
+        The sum; None for a file that cannot be read, which loading it will tell better.
+    """
+    try:
+        settings = json.loads((folder / ADAPTER_SETTINGS).read_text(encoding="utf-8"))
+        kept = {name: value for name, value in settings.items() if name not in _CHANGEABLE}
+    except (OSError, ValueError, AttributeError, RecursionError):
+        return None
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
 
 
 def check_adapter(run: RunFolder) -> None:
-    """Refuse an adapter file that is not the one that the training wrote.
+    """Refuse an adapter whose tensors or settings are not those that the training wrote.
 
     Raises:
         RunError: Naming it, and a whole copy if there is one.
@@ -221,6 +252,7 @@ def check_adapter(run: RunFolder) -> None:
     file = run.adapter / ADAPTER_WEIGHTS
     problem = _damage(file, expected.adapter)
     if problem is None:
+        _check_settings(run, expected.settings)
         return
     copy = run.best / ADAPTER_WEIGHTS
     hint = "Put it back from a backup, or train the run again."
@@ -228,6 +260,20 @@ def check_adapter(run: RunFolder) -> None:
         hint = f"{copy} is a whole copy: put it in its place."
     raise RunError(
         f"The adapter file {file} is damaged: {problem}, so it is not what the training wrote.", hint=hint
+    )
+
+
+def _check_settings(run: RunFolder, expected: str | None) -> None:
+    found = settings_sha256(run.adapter)
+    if expected is None or found is None or found == expected:
+        return
+    hint = "Put the file back from a backup, or train the run again."
+    if settings_sha256(run.best) == expected:
+        hint = f"{run.best / ADAPTER_SETTINGS} has them as they were: put it in its place."
+    raise RunError(
+        f"The adapter's settings {run.adapter / ADAPTER_SETTINGS} are not those of the training, so the "
+        "adapter would compute something else.",
+        hint=hint,
     )
 
 

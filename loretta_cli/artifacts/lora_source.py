@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 from peft import LoraConfig
 from safetensors.torch import load_file
 
-from loretta_cli.artifacts.fingerprint import ADAPTER_WEIGHTS, check_adapter
+from loretta_cli.artifacts.adapter_files import SETTINGS, WEIGHTS, check_adapter_files
+from loretta_cli.artifacts.fingerprint import check_adapter
 from loretta_cli.artifacts.identity import check_base_is_there
+from loretta_cli.artifacts.lora_settings import read_lora_settings
 from loretta_cli.artifacts.run_folder import RunFolder, find_run
 from loretta_cli.errors import ConfigError, RunError
 from loretta_cli.tuners.rep.from_lora import Update, lora_updates
-
-SETTINGS = "adapter_config.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,15 +82,9 @@ def find_lora(path: Path, *, base: str | None = None) -> LoraSource:
 
 
 def _read(folder: Path, name: str, run: RunFolder | None) -> LoraSource:
-    file = folder / ADAPTER_WEIGHTS
-    config = _settings(folder)
-    if not file.is_file():
-        old = folder / "adapter_model.bin"
-        raise RunError(
-            f"The LoRA in {folder} has no {ADAPTER_WEIGHTS}"
-            + (", only a .bin file." if old.exists() else "."),
-            hint="Load it with PEFT and save it again: save_pretrained writes safetensors.",
-        )
+    check_adapter_files(folder)
+    config = read_lora_settings(folder)
+    file = folder / WEIGHTS
     try:
         tensors = load_file(file)
     except Exception as error:  # safetensors has kinds of its own
@@ -102,21 +94,3 @@ def _read(folder: Path, name: str, run: RunFolder | None) -> LoraSource:
         ) from error
     updates, saved = lora_updates(config, tensors)
     return LoraSource(name, folder, run, config, updates, saved, file.stat().st_size)
-
-
-def _settings(folder: Path) -> LoraConfig:
-    file = folder / SETTINGS
-    try:
-        written: Any = json.loads(file.read_text(encoding="utf-8"))
-        kind = written["peft_type"]
-        if kind == "LORA":
-            return cast("LoraConfig", LoraConfig.from_pretrained(str(folder)))
-    except Exception as error:  # of PEFT's, each setting has kinds of its own
-        raise RunError(
-            f"The file {file} is not the config of an adapter: {' '.join(str(error).split())[:200]}",
-            hint="It is damaged; get it again.",
-        ) from error
-    raise ConfigError(
-        f"Only a LoRA is compressed; the adapter in {folder} is {kind}.",
-        hint="Expected peft_type LORA in its adapter_config.json.",
-    )

@@ -10,13 +10,14 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import torch
 
+from loretta_cli.artifacts.export import NUMBER_TYPES
 from loretta_cli.artifacts.files import folder_bytes
 from loretta_cli.artifacts.fingerprint import ADAPTER_WEIGHTS, read_fingerprints
 from loretta_cli.artifacts.merging.refusals import merges
@@ -24,7 +25,11 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.tensor_header import NUMBER_NAMES, StoredShape, file_bytes, read_header
 from loretta_cli.config import Config
 from loretta_cli.errors import RunError
+from loretta_cli.models.gguf_files import read_header as read_gguf_header
+from loretta_cli.models.gguf_files import written_bytes
+from loretta_cli.models.gguf_names import GGUF_ARCHITECTURES
 from loretta_cli.models.loading import choose_dtype
+from loretta_cli.models.source import find_model
 
 NUMBER_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2}
 _STORED_AS = {name: kind for kind, name in NUMBER_NAMES.items()}
@@ -44,6 +49,8 @@ class Sizes:
         lora_saved: Of its tensors, those of modules that are saved whole, which are no LoRA.
         merged: The tensors of the merged model; None where there is none, or it cannot be told.
         merged_dtype: Their number type, as Python writes it.
+        gguf: The tensors of the merged model in a GGUF file, by their number type; empty where the base is no
+            such file, or llama.cpp does not serve the model.
     """
 
     adapter: int
@@ -51,6 +58,7 @@ class Sizes:
     lora_saved: int = 0
     merged: int | None = None
     merged_dtype: str | None = None
+    gguf: Mapping[str, int] = field(default_factory=dict)
 
 
 def sizes_of(run: RunFolder, total_parameters: int | None = None) -> Sizes:
@@ -75,7 +83,23 @@ def sizes_of(run: RunFolder, total_parameters: int | None = None) -> Sizes:
         if config.model.dtype == "auto" and config.model.quantization is None:
             dtype = stored
         merged = total * NUMBER_BYTES[dtype]
-    return Sizes(file.stat().st_size, lora, saved, merged, NUMBER_NAMES[dtype] if merged else None)
+    name = NUMBER_NAMES[dtype] if merged else None
+    return Sizes(file.stat().st_size, lora, saved, merged, name, _gguf_sizes(config) if merged else {})
+
+
+def _gguf_sizes(config: Config) -> dict[str, int]:
+    """Of the merged model of a run on a GGUF file."""
+    if _base_gguf(config) is None or config.task.form == "classification":
+        return {}
+    header = read_gguf_header(Path(find_model(config.model.name or "").location))
+    if header.architecture not in {known.name for known in GGUF_ARCHITECTURES.values()}:
+        return {}
+    return {number_type: written_bytes(header, number_type) for number_type in NUMBER_TYPES}
+
+
+def _base_gguf(config: Config) -> str | None:
+    """Name of the GGUF file that the base model of a run is; None if it is none."""
+    return find_model(config.model.name or "").gguf_file
 
 
 def _loaded_as(config: Config, stored: str | None) -> str:
@@ -182,7 +206,7 @@ def size_section(
         folder: Of an export, which gets a row of its own for the files in it now.
         merged: Whether the folder is the merged model, whose tensors are counted as they are.
     """
-    sizes, method = sizes_of(run, total_parameters), run.read_config().adapter.method
+    sizes, config = sizes_of(run, total_parameters), run.read_config()
     rows = [("adapter, the file of the run", sizes.adapter)]
     if sizes.lora is not None:
         rows.append(("the same as a LoRA, its file (`loretta export --format lora`)", sizes.lora))
@@ -193,12 +217,16 @@ def size_section(
         rows.append(("weights of this merged model", sum(tensor.bytes for tensor in written)))
     elif sizes.merged is not None:
         rows.append((f"weights merged (`loretta merge`), in {sizes.merged_dtype}", sizes.merged))
+    for kind, size in sizes.gguf.items():
+        rows.append((f"tensors merged for llama.cpp (`loretta export --format gguf --type {kind}`)", size))
     if folder is not None:
         rows.append(("this folder, without the card", folder_bytes(folder)))
     cells = "\n".join(f"| {what} | {number:,} |" for what, number in rows)
     missing = ""
-    if method == "adp":
+    if config.adapter.method == "adp":
         missing = (
             "\nadp is nonlinear: there is no LoRA of it, and no weights of the base model can hold it.\n"
         )
+    elif config.task.form == "classification" and _base_gguf(config) is not None:
+        missing = "\nllama.cpp serves no classification head: there is no merged GGUF file of it.\n"
     return f"## Sizes\n\n| | bytes |\n|---|---|\n{cells}\n{missing}"

@@ -175,6 +175,40 @@ class _Reader:
             yield name, GgufTensor(shape, kind.name, math.prod(shape) // numbers * size), start
 
 
+def written_kind(name: str, shape: tuple[int, ...], number_type: str) -> str:
+    """How a tensor is stored in a file of a number type.
+
+    Norms and whatever has one dimension are f32, as llama.cpp has them; a matrix whose rows q8_0 does not
+    divide into its blocks is f16.
+
+    Args:
+        name: Of the tensor.
+        shape: As torch has it.
+        number_type: By llama.cpp's name: f32, f16 or q8_0.
+    """
+    if len(shape) == 1 or name.endswith("_norm.weight"):
+        return "F32"
+    kind = number_type.upper()
+    gguf = gguf_package()
+    block, _ = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType[kind]]
+    return kind if shape[-1] % block == 0 else "F16"
+
+
+def written_bytes(header: GgufHeader, number_type: str) -> int:
+    """Of all tensors of a model, written again in a number type.
+
+    Args:
+        header: Of the model's file.
+        number_type: By llama.cpp's name: f32, f16 or q8_0.
+    """
+    gguf, total = gguf_package(), 0
+    for name, tensor in header.tensors.items():
+        kind = gguf.GGMLQuantizationType[written_kind(name, tensor.shape, number_type)]
+        numbers, size = gguf.GGML_QUANT_SIZES[kind]
+        total += math.prod(tensor.shape) // numbers * size
+    return total
+
+
 def check_readable(name: str, header: GgufHeader) -> None:
     """Refuse what transformers would read as another model, without saying so.
 

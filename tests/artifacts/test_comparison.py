@@ -8,10 +8,18 @@ from typing import Any
 
 import pytest
 import torch
+from peft import get_peft_model
 
-from loretta_cli.artifacts.comparison import RELATIVE_TOLERANCE, Comparison, compare, row_logits
+from loretta_cli.artifacts.comparison import (
+    RELATIVE_TOLERANCE,
+    Comparison,
+    adapter_effect,
+    compare,
+    row_logits,
+)
 from loretta_cli.tasks import TASKS, Example
 from loretta_cli.tasks.forms import TaskForm, make_form
+from loretta_cli.tuners import LorettaRepConfig
 from tests.tiny_folders import decoder_tokenizer, encoder_tokenizer
 from tests.tiny_models import tiny_model
 
@@ -92,3 +100,29 @@ def test_logits_that_are_no_numbers_never_pass(bad: float, place: int, side: str
 def test_different_numbers_of_rows_do_not_compare() -> None:
     with pytest.raises(ValueError, match="zip"):
         compare(logits(1.0, 2.0), logits(1.0), torch.float32)
+
+
+def test_half_precision_accepts_no_more_than_half_of_what_an_adapter_does() -> None:
+    before, after = logits(1.0, 2.0), logits(1.0, 2.03)
+
+    assert compare(before, after, torch.bfloat16).passed
+    assert compare(before, after, torch.bfloat16, effect=0.07).passed
+    assert not compare(before, after, torch.bfloat16, effect=0.05).passed
+    least = compare(before, after, torch.bfloat16, effect=0.0).tolerance
+    assert least == compare(before, after, torch.float32).tolerance == 2e-5 * 2
+
+
+def test_the_effect_of_an_adapter_is_what_its_absence_changes() -> None:
+    form = FORMS["bert"]
+    model = tiny_model("bert", vocab_size=152, dtype=torch.bfloat16)
+    rows = rows_of(form)
+    base = row_logits(model, rows)
+    config = LorettaRepConfig(r=4, tt_rank=2, target_modules=["query"], init_weights=False)
+    adapted = get_peft_model(model, config)
+    found = row_logits(adapted, rows)
+
+    effect = adapter_effect(adapted, rows, found)
+
+    assert all(torch.equal(one, two) for one, two in zip(row_logits(adapted, rows), found, strict=True))
+    assert effect == max(float((one - two).abs().max()) for one, two in zip(base, found, strict=True)) > 0
+    assert adapter_effect(adapted.float(), rows, found) == math.inf

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from safetensors import SafetensorError
 
 from loretta_cli.artifacts import files
 from loretta_cli.artifacts.files import (
@@ -177,6 +178,15 @@ def test_a_short_write_of_numpy_has_no_number_and_is_told_on_a_full_disk_only(
 
     with pytest.raises(OutputError, match="No space left on device"), explained(tmp_path / "out"):
         raise OSError(short)
+
+
+def test_safetensors_words_for_a_full_disk_are_understood_though_it_has_room_again(tmp_path: Path) -> None:
+    said = "Error while serializing: I/O error: No space left on device (os error 28)"
+
+    with pytest.raises(OutputError, match="No space left on device"), explained(tmp_path / "out"):
+        raise SafetensorError(said)
+    with pytest.raises(SafetensorError, match="else"), explained(tmp_path / "out"):
+        raise SafetensorError("something else")
 
 
 def test_an_error_that_is_not_the_systems_is_passed_on() -> None:

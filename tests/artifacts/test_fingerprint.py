@@ -17,6 +17,7 @@ from loretta_cli.artifacts.fingerprint import (
     fingerprint_of,
     read_fingerprints,
     sampled_sha256,
+    settings_sha256,
     weight_files,
     write_fingerprints,
 )
@@ -146,12 +147,33 @@ def test_the_stored_number_type_is_that_of_most_bytes(tmp_path: Path) -> None:
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     run = RunFolder(tmp_path)
-    known = Fingerprints((WeightFile("m", 3, "ab"),), "F32", WeightFile("adapter", 1, "cd"))
+    known = Fingerprints((WeightFile("m", 3, "ab"),), "F32", WeightFile("adapter", 1, "cd"), "ef")
     assert read_fingerprints(run) is None
 
     write_fingerprints(run, known)
 
     assert read_fingerprints(run) == known
+
+
+def test_settings_are_the_same_in_another_layout_and_for_another_place_of_the_base(tmp_path: Path) -> None:
+    file = tmp_path / "adapter_config.json"
+    file.write_text('{"r": 8, "alpha": 16.0, "base_model_name_or_path": "/a"}', encoding="utf-8")
+    first = settings_sha256(tmp_path)
+    file.write_text('{"base_model_name_or_path": "/b",\n "alpha": 16.0, "r": 8}', encoding="utf-8")
+
+    assert settings_sha256(tmp_path) == first
+    file.write_text('{"r": 8, "alpha": 96.0, "base_model_name_or_path": "/a"}', encoding="utf-8")
+    assert settings_sha256(tmp_path) not in (first, None)
+    for text in ("{", "[1]"):
+        file.write_text(text, encoding="utf-8")
+        assert settings_sha256(tmp_path) is None
+
+
+def test_a_document_of_a_version_without_settings_is_read(tmp_path: Path) -> None:
+    document = Fingerprints((WeightFile("m", 3, "ab"),), "F32", None).as_json()
+    del document["adapter_settings"]
+
+    assert Fingerprints.from_json(document).settings is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"base": {"files": [1]}, "adapter": null}', "\x00"])

@@ -163,6 +163,32 @@ def test_of_a_base_in_a_gguf_file_all_forms_are_counted_and_vllm_is_not_named(
     assert "vllm" not in (tmp_path / "export" / "README.md").read_text(encoding="utf-8")
 
 
+def test_of_a_base_in_a_gguf_file_the_merged_files_are_counted_by_type(
+    gguf_run: FinishedRun, tmp_path: Path
+) -> None:
+    import gguf
+
+    table = sizes(gguf_run.path / "README.md")
+
+    for kind in ("f32", "f16", "q8_0"):
+        arguments = ("--format", "gguf", "--type", kind, "--output", tmp_path / kind)
+        assert loretta("export", gguf_run.path, *arguments).exit_code == 0
+        tensors = gguf.GGUFReader(tmp_path / kind / "model.gguf").tensors
+        row = f"tensors merged for llama.cpp (`loretta export --format gguf --type {kind}`)"
+        assert table[row] == sum(int(tensor.n_bytes) for tensor in tensors)
+        assert sizes(tmp_path / kind / "README.md")[row] == table[row]
+
+
+def test_of_a_head_on_a_gguf_file_it_is_said_that_there_is_no_merged_one(
+    gguf_run: FinishedRun, workplace: Workplace, tmp_path: Path
+) -> None:
+    base, run = workplace.folder / "gguf" / "decoder.gguf", tmp_path / "run"
+    trained(workplace, base, run, "--set", "task.form=classification", "--set", "training.max_steps=1")
+
+    assert not [row for row in sizes(run / "README.md") if "llama.cpp" in row]
+    assert "llama.cpp serves no classification head" in (run / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_base_without_safetensors_is_counted_by_its_config(workplace: Workplace, tmp_path: Path) -> None:
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer

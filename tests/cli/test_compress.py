@@ -25,6 +25,7 @@ RANK_KEYS = {
     *("update_parameters", "trainable_parameters", "bytes"),
 }
 FULL = "1000"
+WEIGHTS = "adapter_model.safetensors"
 
 
 @pytest.fixture(scope="module")
@@ -265,6 +266,13 @@ def _cut(folder: Path) -> None:
     file.write_bytes(file.read_bytes()[:-100])
 
 
+def _pickle(folder: Path, name: str = "adapter_model.bin") -> None:
+    import torch
+
+    (folder / WEIGHTS).unlink()
+    torch.save({"a": torch.zeros(2)}, folder / name)
+
+
 def _set(folder: Path, name: str, value: object) -> None:
     file = folder / "adapter_config.json"
     settings = json.loads(file.read_text(encoding="utf-8"))
@@ -274,10 +282,19 @@ def _set(folder: Path, name: str, value: object) -> None:
 DAMAGES: dict[str, tuple[Callable[[Path], object], str]] = {
     "tensors cut short": (_cut, "cannot be read"),
     "no tensors": (lambda folder: (folder / "adapter_model.safetensors").unlink(), "has no adapter_model"),
-    "broken config": (lambda folder: (folder / "adapter_config.json").write_text("{"), "not the config of"),
-    "empty config": (lambda folder: (folder / "adapter_config.json").write_text("{}"), "not the config of"),
+    "a pickle": (_pickle, "a pickle, which may run code"),
+    "a pickle under the other name": (lambda folder: _pickle(folder, WEIGHTS), "cannot be read"),
+    "broken config": (
+        lambda folder: (folder / "adapter_config.json").write_text("{"),
+        "expected a JSON object",
+    ),
+    "empty config": (lambda folder: (folder / "adapter_config.json").write_text("{}"), "says no peft_type"),
     "DoRA": (lambda folder: _set(folder, "use_dora", True), "DoRA"),
     "another rank": (lambda folder: _set(folder, "r", 5), "config says 5"),
+    "no rank": (lambda folder: _set(folder, "r", 0), "has r: 0; expected a whole number of at least 1"),
+    "no alpha": (lambda folder: _set(folder, "lora_alpha", None), "has lora_alpha: null; expected a number"),
+    "a newer PEFT": (lambda folder: _set(folder, "use_tora", True), "does not know: use_tora"),
+    "trained biases": (lambda folder: _set(folder, "bias", "all"), "trained biases"),
     "PiSSA": (lambda folder: _set(folder, "init_lora_weights", "pissa"), "changes the base model"),
     "a task type": (lambda folder: _set(folder, "task_type", "TOKEN_CLS"), "task type TOKEN_CLS"),
     "no base": (lambda folder: _set(folder, "base_model_name_or_path", None), "Add --base"),

@@ -195,6 +195,7 @@ def test_a_type_that_the_format_has_not_is_refused(gguf_run: FinishedRun, tmp_pa
 
     assert outcome.exit_code == 2
     assert "expected one of f32, f16, q8_0" in outcome.document["error"]["message"]
+    assert "Did you mean 'q8_0'?" in outcome.document["error"]["hint"]
     assert not files_below(tmp_path)
 
 

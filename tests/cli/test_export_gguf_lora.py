@@ -198,7 +198,7 @@ def _base_in_modelfile(folder: Path) -> Path:
 
 
 def test_an_adapter_on_a_quantised_base_is_not_held_against_another(
-    prompt_run: FinishedRun, base_gguf: Path, copied: Callable[[FinishedRun], Path]
+    prompt_run: FinishedRun, base_gguf: Path, copied: Callable[[FinishedRun], Path], tmp_path: Path
 ) -> None:
     pytest.importorskip("bitsandbytes", reason="the extra quant is not installed")
     run = copied(prompt_run)
@@ -206,12 +206,13 @@ def test_an_adapter_on_a_quantised_base_is_not_held_against_another(
     assert "quantization: null" in text
     (run / "config.yaml").write_text(text.replace("quantization: null", "quantization: int8"), "utf-8")
 
-    outcome = export(run, "--base-gguf", base_gguf)
+    for given in (("--base-gguf", base_gguf), ()):
+        outcome = export(run, *given, "--output", tmp_path / str(len(given)))
 
-    assert outcome.exit_code == 0, outcome.stdout
-    document = outcome.document
-    assert document["verified"] is False
-    assert "quantised to int8" in document["unverified_because"]
+        assert outcome.exit_code == 0, outcome.stdout
+        document = outcome.document
+        assert document["verified"] is False
+        assert "quantised to int8" in document["unverified_because"]
 
 
 def test_methods_and_heads_that_the_format_cannot_carry_are_refused(
@@ -346,9 +347,11 @@ def test_a_run_without_its_adapter_is_a_sentence(
     prompt_run: FinishedRun, copied: Callable[[FinishedRun], Path]
 ) -> None:
     run = copied(prompt_run)
-    (run / "adapter" / "adapter_config.json").write_text("{", encoding="utf-8")
 
-    outcome = export(run)
+    for text in ("{", "[1]", "{}", '{"peft_type": "LORETTA_REP", "modules_to_save": 3}'):
+        (run / "adapter" / "adapter_config.json").write_text(text, encoding="utf-8")
+        outcome = export(run)
 
-    assert outcome.exit_code == 2
-    assert outcome.document["error"]["type"] == "RunError"
+        assert outcome.exit_code == 2
+        assert outcome.document["error"]["type"] == "RunError"
+        assert not (run / "gguf-lora").exists()

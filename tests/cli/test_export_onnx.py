@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from loretta_cli.artifacts.engines import onnx_runtime
 from loretta_cli.artifacts.export import onnx_check
 from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace
 from tests.command_line import Outcome, files_below, loretta, python
+from tests.tiny_masked import save_tiny_masked
 
 needs_onnxruntime = pytest.mark.skipif(
     not onnx_runtime.is_installed(), reason="the extra export is not installed"
@@ -100,6 +102,56 @@ def test_a_language_model_with_rep_folded_in_agrees_and_its_card_writes(
     products = [node for node in nodes if node.op_type in ("MatMul", "Gemm")]
     assert len(products) <= 2 * (7 + 2) + 2, "seven layers, two of attention, the rotation and the output"
     assert python(card_snippet(tmp_path / "out"), cwd=tmp_path / "out", blocked=OURS).strip()
+
+
+MASKED_PROMPT = "task.masked_prompt='It was {mask}: {sentence}'"
+
+
+@needs_onnxruntime
+@pytest.mark.parametrize(
+    ("kind", "method", "asked"), [("bert", "rep", ()), ("roberta", "adp", ("--set", MASKED_PROMPT))]
+)
+def test_a_masked_language_model_agrees_and_its_card_fills_the_gap(
+    kind: Any, method: str, asked: tuple[str, ...], workplace: Workplace, tmp_path: Path
+) -> None:
+    model = save_tiny_masked(tmp_path / kind, kind)
+    form = ("--set", "task.form=masked", *asked)
+    run = trained(workplace, tmp_path / "run", model, "--method", method, *form)
+
+    outcome = export(run, "--output", tmp_path / "out")
+
+    assert outcome.exit_code == 0, outcome.stderr
+    document = outcome.document
+    assert document["verified"] is True
+    assert document["max_abs_difference"] < 1e-4
+    assert document["same_predictions"] == document["predictions"] > 10
+    assert_same_as_the_run(run, tmp_path / "out" / "model.onnx")
+    snippet = card_snippet(tmp_path / "out")
+    assert ("(sentence)" in snippet, "{sentence}" in snippet) == (True, False)
+    assert python(snippet, cwd=tmp_path / "out", blocked=OURS).strip() in ("terrible", "great")
+
+
+def assert_same_as_the_run(run: Path, file: Path) -> None:
+    """onnxruntime's log-probability of each label word at the gap of every row is that of the run."""
+    import onnxruntime
+    import torch
+
+    from loretta_cli.artifacts.restore import restore
+    from loretta_cli.artifacts.run_folder import RunFolder
+    from loretta_cli.tasks.forms.masked import MaskedForm
+
+    restored = restore(RunFolder(run))
+    form = restored.plan.form
+    assert isinstance(form, MaskedForm)
+    rows = form.encode(restored.plan.data.validation).rows
+    session = onnxruntime.InferenceSession(file)
+    for row, told in zip(rows, form.predict(restored.model, rows), strict=True):
+        ids = torch.tensor([row["input_ids"]])
+        inputs = {"input_ids": ids.numpy(), "attention_mask": torch.ones_like(ids).numpy()}
+        (logits,) = session.run(None, inputs)
+        gap = row["input_ids"].index(form.tokenizer.mask_token_id)
+        found = torch.tensor(logits[0, gap]).log_softmax(-1)[list(form.words)]
+        torch.testing.assert_close(found, torch.tensor(told.scores), rtol=0, atol=1e-4)
 
 
 @needs_onnxruntime

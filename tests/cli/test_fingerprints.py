@@ -130,6 +130,24 @@ def test_a_damaged_adapter_is_refused_and_a_whole_copy_is_named(
     assert verb(run).exit_code == 0
 
 
+def test_other_settings_of_the_adapter_are_refused_with_the_copy_that_has_them(
+    rep_run: FinishedRun, copied: Copied, verb: Callable[..., Outcome]
+) -> None:
+    run = copied(rep_run)
+    file = run / "adapter" / "adapter_config.json"
+    settings = json.loads(file.read_text(encoding="utf-8"))
+    file.write_text(json.dumps({**settings, "alpha": 3 * settings["alpha"]}), encoding="utf-8")
+
+    outcome = verb(run)
+
+    assert_refused(outcome)
+    assert outcome.exit_code == 2
+    assert f"The adapter's settings {file} are not those of the training" in outcome.stderr
+    assert f"{run / 'best' / file.name} has them as they were" in outcome.stderr
+    file.write_text(json.dumps({**settings, "base_model_name_or_path": "moved"}), encoding="utf-8")
+    assert verb(run).exit_code == 0
+
+
 def test_without_a_whole_copy_none_is_named(rep_run: FinishedRun, copied: Copied) -> None:
     run = copied(rep_run)
     for folder in ("adapter", "best"):

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from loretta_cli.artifacts import merge as merging
-from loretta_cli.artifacts.merging import streaming
+from loretta_cli.artifacts.merging import in_memory, streaming
 from loretta_cli.artifacts.run_folder import RunFolder
 from tests.artifacts.merging.untrained_runs import make_run, save_base
 from tests.cli.refusal import assert_refused
@@ -173,6 +173,46 @@ def test_weights_of_another_model_beside_the_config_are_refused(
     assert_refused(outcome)
     assert outcome.exit_code == 2
     assert "do not fit its config.json" in outcome.stderr
+
+
+@pytest.mark.parametrize("check", ["logits", "layers"])
+def test_a_small_update_that_is_not_merged_is_noticed_below_the_rounding_of_half_precision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, check: str
+) -> None:
+    small = make_run(tmp_path / "run", save_base(tmp_path / "base", "llama"), "adapter.alpha=0.01")
+    monkeypatch.setattr(streaming, "add", lambda tensor, update, dtype, lost: tensor.to(dtype))
+
+    outcome = merge(small, tmp_path / "place", "--dtype", "bfloat16", "--verify", check)
+
+    assert_refused(outcome)
+    assert outcome.exit_code == 1
+    assert "is not the sum of base and adapter" in outcome.stderr
+
+
+def test_so_it_is_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = make_run(tmp_path / "run", save_base(tmp_path / "base", "bert"), method="vera", scale=0.01)
+    monkeypatch.setattr(in_memory, "merge_into_base", lambda model: model.unload().eval())
+
+    outcome = merge(small, tmp_path / "place", "--dtype", "bfloat16")
+
+    assert_refused(outcome)
+    assert outcome.exit_code == 1
+    assert "more than the" in outcome.stderr
+    assert "accepted for float32" in outcome.stderr
+
+
+def test_a_cast_that_loses_much_of_the_update_is_warned_of(tmp_path: Path) -> None:
+    small = make_run(tmp_path / "run", save_base(tmp_path / "base", "llama"), "adapter.alpha=0.01")
+
+    half = loretta("merge", small.path, "--output", tmp_path / "half", "--dtype", "bfloat16")
+    full = loretta("merge", small.path, "--output", tmp_path / "full")
+
+    assert (half.exit_code, full.exit_code) == (0, 0)
+    warnings = [line for line in half.stderr.splitlines() if line.startswith("warning:")]
+    assert len(warnings) == 1
+    assert "the cast to bfloat16 loses" in warnings[0]
+    assert "--dtype float32 loses nothing" in warnings[0]
+    assert "warning:" not in full.stderr
 
 
 FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

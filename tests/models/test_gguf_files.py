@@ -20,6 +20,8 @@ from loretta_cli.models.gguf_files import (
     check_readable,
     read_header,
     settle_gguf_config,
+    written_bytes,
+    written_kind,
 )
 from tests.gguf_models import write_gguf
 from tests.tiny_folders import decoder_tokenizer
@@ -107,6 +109,28 @@ def test_a_vocabulary_alone_is_no_model(tmp_path: Path) -> None:
 def header(tensors: dict[str, GgufTensor] | None = None, **fields: Any) -> GgufHeader:
     named = {name.replace("__", "."): value for name, value in fields.items()}
     return GgufHeader({"general.architecture": "llama", **named}, tensors or {})
+
+
+def test_a_type_is_not_for_norms_nor_for_rows_that_its_blocks_do_not_divide() -> None:
+    shapes = {"a.weight": (4, 64), "odd.weight": (3, 40), "attn_norm.weight": (2, 64), "b.bias": (7,)}
+    whole = header({name: GgufTensor(shape, "F32", 0) for name, shape in shapes.items()})
+
+    assert [written_kind(name, shape, "q8_0") for name, shape in shapes.items()] == [
+        "Q8_0",
+        "F16",
+        "F32",
+        "F32",
+    ]
+    assert [written_kind(name, shape, "f16") for name, shape in shapes.items()] == [
+        "F16",
+        "F16",
+        "F32",
+        "F32",
+    ]
+    norms = 4 * (2 * 64 + 7)
+    assert written_bytes(whole, "f32") == 4 * (4 * 64 + 3 * 40) + norms
+    assert written_bytes(whole, "f16") == 2 * (4 * 64 + 3 * 40) + norms
+    assert written_bytes(whole, "q8_0") == 34 * (4 * 64 // 32) + 2 * 3 * 40 + norms
 
 
 def test_a_part_of_a_model_is_refused_with_how_to_join_it() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import ConfigError
-from loretta_cli.registry import Registry
+from loretta_cli.registry import Registry, suggest
 from loretta_cli.report import Reporter
 
 if TYPE_CHECKING:
@@ -82,7 +82,10 @@ def check_request(format: str, number_type: str | None, base_gguf: Path | None =
             hint="Leave --type out.",
         )
     if number_type not in NUMBER_TYPES:
-        raise ConfigError(f"--type is {number_type!r}; expected one of {', '.join(NUMBER_TYPES)}.")
+        raise ConfigError(
+            f"--type is {number_type!r}; expected one of {', '.join(NUMBER_TYPES)}.",
+            hint=suggest(number_type, NUMBER_TYPES, plural="types"),
+        )
 
 
 __all__ = ["FORMATS", "NUMBER_TYPES", "READ_NUMBER_TYPE", "ExportRequest", "Exporter", "check_request"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from loretta_cli.artifacts.export.gguf_model import add_fields, shape_of
+from loretta_cli.artifacts.export.gguf_model import add_fields, check_whole, shape_of
 from loretta_cli.errors import ConfigError
 from loretta_cli.models.gguf_files import UNQUANTISED, GgufHeader
 from loretta_cli.models.gguf_names import gguf_package
@@ -73,6 +73,9 @@ def write_unpacked(file: Path, base: Path) -> None:
     Args:
         file: To write.
         base: A model.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     gguf = gguf_package()
     reader = gguf.GGUFReader(base)
@@ -91,3 +94,4 @@ def write_unpacked(file: Path, base: Path) -> None:
             writer.write_tensor_data(numbers.astype(np.float32).reshape(shape_of(tensor)))
     finally:
         writer.close()
+    check_whole(file)

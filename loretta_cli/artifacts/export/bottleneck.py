@@ -5,6 +5,7 @@ LoRETTA, Section 3.2: ``h + up(act(down(h)))``.
 
 from __future__ import annotations
 
+import gc
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -16,7 +17,7 @@ from torch import nn
 from transformers.activations import ACT2FN
 
 from loretta_cli.artifacts.card_facts import public_name
-from loretta_cli.artifacts.comparison import VERIFIED_ROWS, row_logits
+from loretta_cli.artifacts.comparison import VERIFIED_ROWS, adapter_effect, row_logits
 from loretta_cli.artifacts.export import ExportRequest
 from loretta_cli.artifacts.export.card import write_export_card
 from loretta_cli.artifacts.export.on_base import change, compare_on_base, replace
@@ -54,12 +55,16 @@ def export_bottlenecks(request: ExportRequest, reporter: Reporter) -> ExportRepo
     rows = plan.form.encode(plan.data.validation).rows
     reporter.note(f"computing the logits of {counted(len(rows), 'row')} with the {method} adapter")
     before = row_logits(restored.model, rows)
+    effect = adapter_effect(restored.model, rows, before)
     base = public_name(plan.config.model.name or "")
     with new_folder(output) as folder:
         description = write_bottlenecks(restored.model, folder, base=base)
         del restored
+        gc.collect()  # PEFT's model holds itself; without this it stays while the base is loaded again
         reporter.note("rebuilding the layers in plain torch from the files and comparing")
-        comparison = compare_on_base(plan, rows, before, lambda model: put_bottlenecks(model, folder))
+        comparison = compare_on_base(
+            plan, rows, before, lambda model: put_bottlenecks(model, folder), effect=effect
+        )
         check = EngineCheck(f"torch {torch.__version__}", comparison)
         write_export_card(
             folder,

@@ -5,6 +5,7 @@ Metadata and vocabulary are those of the base file. For other bases see :mod:`.g
 
 from __future__ import annotations
 
+import gc
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS
 from loretta_cli.artifacts.engines import llama_cpp
 from loretta_cli.artifacts.engines.agreement import (
+    NOISE,
     TOLERANCE,
     Agreement,
     Reference,
@@ -99,6 +101,7 @@ def export_gguf(request: ExportRequest, reporter: Reporter) -> ExportReport:
         values = values_by_tensor(merged.state_dict(), merged.config, base)
         write_model(folder / MODEL, base, values, merged.config, number_type)
         del merged, restored, values
+        gc.collect()  # PEFT's model holds itself; without this it stays while llama.cpp has the file
         agreed = None
         if found is not None:
             reporter.note(f"loading it in {llama_cpp.engine_name()} and comparing")
@@ -140,7 +143,8 @@ def _ask_llama_cpp(found: Reference, file: Path, number_type: str) -> Agreement:
     Raises:
         ExportError: If llama.cpp says something else.
     """
-    agreed = agreement(found, file, tolerance=TOLERANCES[number_type])
+    tolerance = TOLERANCES[number_type]
+    agreed = agreement(found, file, tolerance=tolerance, noise=NOISE.get(number_type, tolerance))
     if not (agreed.comparison.passed if number_type == "q8_0" else agreed.passed):
         smaller = number_type != "f32"
         raise ExportError(

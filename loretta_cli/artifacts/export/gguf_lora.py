@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ import torch
 from loretta_cli.artifacts.card_facts import public_name
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS
 from loretta_cli.artifacts.engines import llama_cpp
-from loretta_cli.artifacts.engines.agreement import Agreement, Reference, agreement, reference
+from loretta_cli.artifacts.engines.agreement import NOISE, Agreement, Reference, agreement, reference
 from loretta_cli.artifacts.export import ExportRequest
 from loretta_cli.artifacts.export.base_gguf import (
     check_base,
@@ -87,6 +88,7 @@ def export_gguf_lora(request: ExportRequest, reporter: Reporter) -> ExportReport
         reporter.note(f"computing {counted(len(encoded), 'row')} with base and adapter")
         found = reference(model.to(torch.float32), encoded)
     del model
+    gc.collect()  # PEFT's model holds itself; without this it stays while llama.cpp has the base
     with new_folder(output) as folder:
         tensors = {
             names[layer]: (a, in_gguf_order(b, layer, plan.model_config)) for layer, (a, b) in updates.items()
@@ -138,10 +140,10 @@ def _find_base(plan: Plan, given: Path | None, architecture: str) -> _Base:
 
 def _why_not_checked(plan: Plan, base: _Base) -> str | None:
     kind = plan.config.model.quantization
-    if base.file is None:
-        return "no base in GGUF form: give --base-gguf"
     if kind is not None:
         return f"the adapter was trained on a base quantised to {kind}, which no GGUF file has"
+    if base.file is None:
+        return "no base in GGUF form: give --base-gguf"
     if not llama_cpp.is_installed():
         return f"it is not installed: {llama_cpp.INSTALL}"
     return None
@@ -155,12 +157,13 @@ def _ask_llama_cpp(
     Raises:
         ExportError: If llama.cpp says something else.
     """
+    kind = "f32" if packed else read_header(file).kind.lower()
     if packed:
         reporter.note("unpacking the base model into a temporary file of type f32")
         write_unpacked(folder / UNPACKED, file)
         file = folder / UNPACKED
     reporter.note(f"loading base and adapter in {llama_cpp.engine_name()} and comparing")
-    agreed = agreement(found, file, adapters=[folder / ADAPTER])
+    agreed = agreement(found, file, adapters=[folder / ADAPTER], noise=NOISE[kind])
     (folder / UNPACKED).unlink(missing_ok=True)
     if not agreed.passed:
         raise ExportError(

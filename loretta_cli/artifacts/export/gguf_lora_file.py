@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
+from loretta_cli.artifacts.adapter_files import SETTINGS, check_adapter_files
+from loretta_cli.artifacts.export.gguf_model import check_whole
 from loretta_cli.artifacts.export.low_rank import METHODS, LowRank
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
@@ -44,20 +45,20 @@ def check_saved_modules(run: RunFolder) -> None:
 
     Raises:
         ConfigError: Naming them.
-        RunError: If the adapter's config cannot be read.
+        RunError: If the adapter's files cannot be read.
     """
-    try:
-        text = (run.adapter / "adapter_config.json").read_text(encoding="utf-8")
-        settings: dict[str, Any] = json.loads(text)
-    except (OSError, ValueError) as error:
+    check_adapter_files(run.adapter)
+    settings = json.loads((run.adapter / SETTINGS).read_text(encoding="utf-8"))
+    saved = [settings.get(name) or [] for name in ("modules_to_save", "frozen_modules_to_save")]
+    if not all(isinstance(names, list) for names in saved):
         raise RunError(
-            f"The adapter in {run.adapter} has no readable adapter_config.json.",
-            hint="The files may be damaged; export from a finished run.",
-        ) from error
-    saved = [*(settings.get("modules_to_save") or ()), *(settings.get("frozen_modules_to_save") or ())]
-    if saved:
+            f"{run.adapter / SETTINGS} has modules_to_save that are no list of names.",
+            hint="The file may be damaged; put it back from a backup.",
+        )
+    modules = [str(name) for names in saved for name in names]
+    if modules:
         raise ConfigError(
-            f"This run has trained {', '.join(saved)} as well, which a LoRA in GGUF cannot carry.",
+            f"This run has trained {', '.join(modules)} as well, which a LoRA in GGUF cannot carry.",
             hint=MERGE_HINT,
         )
     if settings.get("bias", "none") != "none":
@@ -74,6 +75,9 @@ def write_adapter(file: Path, tensors: LowRank, architecture: str) -> int:
 
     Returns:
         The largest rank, which is the alpha too; where a layer has another, the quotient is folded in.
+
+    Raises:
+        OSError: If it cannot be written.
     """
     gguf = gguf_package()
     rank = max(a.shape[0] for a, _ in tensors.values())
@@ -90,4 +94,5 @@ def write_adapter(file: Path, tensors: LowRank, architecture: str) -> int:
         writer.write_tensors_to_file()
     finally:
         writer.close()
+    check_whole(file)
     return rank

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from loretta_cli.errors import ConfigError, ExportError
+from loretta_cli.errors import ConfigError, ExportError, ModelError
+from loretta_cli.models.gguf_files import read_header, written_kind
 from loretta_cli.models.gguf_names import as_in_gguf, gguf_package, parameter_names
 
 _FILE_TYPES = {"f32": "ALL_F32", "f16": "MOSTLY_F16", "q8_0": "MOSTLY_Q8_0"}
@@ -70,9 +73,6 @@ def write_model(
 ) -> None:
     """Write a GGUF file like another one; what is written is let go before the next tensor is made.
 
-    Tensors with one dimension and norms are stored in f32, as llama.cpp does. A matrix whose rows q8_0 cannot
-    divide into its blocks is stored in f16.
-
     Args:
         file: To write.
         base: The file to follow; of tensors without a value the bytes are copied.
@@ -82,6 +82,7 @@ def write_model(
 
     Raises:
         ExportError: If a number is too large for the type.
+        OSError: If the file cannot be written.
     """
     gguf = gguf_package()
     reader = gguf.GGUFReader(base)
@@ -101,6 +102,19 @@ def write_model(
             writer.write_tensor_data(data)
     finally:
         writer.close()
+    check_whole(file)
+
+
+def check_whole(file: Path) -> None:
+    """Refuse a written file that is shorter than it says: numpy is silent about a disk that fills up.
+
+    Raises:
+        OSError: That there is no space left.
+    """
+    try:
+        read_header(file)
+    except ModelError as error:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 def add_fields(gguf: Any, writer: Any, reader: Any, number_type: str) -> None:
@@ -132,14 +146,9 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
 
 
 def _kind(gguf: Any, tensor: Any, values: Mapping[str, Value], number_type: str) -> Any:
-    kinds = gguf.GGMLQuantizationType
     if tensor.name not in values:
         return tensor.tensor_type
-    if len(tensor.shape) == 1 or tensor.name.endswith("_norm.weight"):
-        return kinds.F32
-    kind = kinds[number_type.upper()]
-    block, _ = gguf.GGML_QUANT_SIZES[kind]
-    return kind if shape_of(tensor)[-1] % block == 0 else kinds.F16
+    return gguf.GGMLQuantizationType[written_kind(tensor.name, shape_of(tensor), number_type)]
 
 
 def _numbers(gguf: Any, name: str, value: Value, model_config: Any, kind: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,14 @@ import peft
 from peft import PeftModel
 from safetensors.torch import save_file
 
-from loretta_cli.artifacts.card import loader_snippet
 from loretta_cli.artifacts.card_facts import public_name
-from loretta_cli.artifacts.comparison import VERIFIED_ROWS, compare, row_logits
+from loretta_cli.artifacts.comparison import VERIFIED_ROWS, adapter_effect, compare, row_logits
 from loretta_cli.artifacts.export import ExportRequest
 from loretta_cli.artifacts.export.card import write_export_card
 from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder
 from loretta_cli.artifacts.fingerprint import ADAPTER_WEIGHTS
+from loretta_cli.artifacts.loader_snippet import loader_snippet, snippet_base
 from loretta_cli.artifacts.restore import restore
 from loretta_cli.artifacts.tensor_header import read_header
 from loretta_cli.errors import ConfigError, ExportError
@@ -76,15 +77,16 @@ def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
         reporter.note(f"the adapter was trained on a base quantised to {kind}: load the LoRA onto the same")
     reporter.note(f"computing the logits of {counted(len(rows), 'row')} with the rep adapter")
     before = row_logits(restored.model, rows)
+    effect = adapter_effect(restored.model, rows, before)
     with new_folder(output) as folder:
         rank = write_lora(restored.model, folder)
         saved = _saved_whole(restored.model, folder)
         form.tokenizer.save_pretrained(folder)
         del restored
+        gc.collect()  # PEFT's model holds itself; without this it stays while the base is loaded again
         reporter.note("loading the LoRA with plain PEFT and comparing")
         again = PeftModel.from_pretrained(load_base(plan, plain=True).model, folder)
-        base = public_name(plan.config.model.name or "")
-        comparison = compare(before, row_logits(to_device(again), rows), again.dtype)
+        comparison = compare(before, row_logits(to_device(again), rows), again.dtype, effect=effect)
         if not comparison.passed:
             raise ExportError(
                 f"The LoRA differs from the rep adapter by {comparison.max_abs_difference:.3g} in a logit, "
@@ -102,7 +104,7 @@ def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
             text=_text(kind, saved, is_served=_serves(plan)),
             check=check,
             serving=_serving(plan, rank, saved, output.name),
-            snippet=loader_snippet(plan, base, str(again.dtype), "LORA", folder=".") + "\n",
+            snippet=loader_snippet(snippet_base(plan), str(again.dtype), "LORA", folder=".") + "\n",
         )
     details = {
         "rank": rank,

@@ -69,6 +69,8 @@ def compare_on_base(
     rows: Sequence[dict[str, Any]],
     before: Sequence[torch.Tensor],
     rebuild: Callable[[nn.Module], None],
+    *,
+    effect: float,
 ) -> Comparison:
     """Load the base model, change it as an export's files say, and compare its logits.
 
@@ -77,13 +79,14 @@ def compare_on_base(
         rows: Encoded.
         before: Their logits with base and adapter.
         rebuild: Changes the base model, which is on the device to use.
+        effect: The most that the adapter changes a logit.
 
     Raises:
         ExportError: If they differ by more than the tolerance.
     """
     base: Any = to_device(load_base(plan, plain=True).model)
     rebuild(base)
-    comparison = compare(before, row_logits(base, rows), base.dtype)
+    comparison = compare(before, row_logits(base, rows), base.dtype, effect=effect)
     if not comparison.passed:
         raise ExportError(
             f"The layers rebuilt from the files differ from the adapter by "

@@ -7,6 +7,7 @@ smaller graph than the contraction of cores, which would be made anew for every 
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import cast
 
@@ -23,6 +24,7 @@ from loretta_cli.artifacts.export.onnx_check import (
     OnnxAgreement,
     Reference,
     agreement,
+    around_gap,
     batches,
     input_names,
     reference,
@@ -65,11 +67,14 @@ def export_onnx(request: ExportRequest, reporter: Reporter) -> ExportReport:
     plan = make_plan(config, rows)
     _check_model(plan)
     model = load_adapter(plan, run, plain=True, note=reporter.note).to("cpu").float()
-    encoded = plan.form.encode(plan.data.validation).rows[:VERIFIED_ROWS]
+    encoded = list(plan.form.encode(plan.data.validation).rows[:VERIFIED_ROWS])
+    gap = plan.form.tokenizer.mask_token_id if plan.form.name == "masked" else None
+    if gap is not None:
+        encoded = around_gap(encoded, gap)
     longest = None if plan.form.name == "classification" else LONGEST
     asked = batches(encoded, cast("int", plan.form.tokenizer.pad_token_id), longest)
     reporter.note(f"computing the logits of {counted(len(encoded), 'row')} with base and adapter")
-    found = reference(model, asked)
+    found = reference(model, asked, gap)
     served = serving_form(model, config.adapter.method)
     del model
     with new_folder(output) as folder:
@@ -78,6 +83,7 @@ def export_onnx(request: ExportRequest, reporter: Reporter) -> ExportReport:
         write_config(plan, served, torch.float32, folder)
         write_tokenizer(plan, folder)
         del served
+        gc.collect()  # PEFT's model holds itself; without this it stays while onnxruntime has the graph
         agreed, missing = None, None
         if onnx_runtime.is_installed():
             reporter.note(f"loading the graph in {onnx_runtime.engine_name()} and comparing")

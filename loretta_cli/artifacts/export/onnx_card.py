@@ -12,6 +12,8 @@ from loretta_cli.artifacts.export.report import EngineCheck
 from loretta_cli.artifacts.merging.refusals import merges
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.planning.plan import Plan
+from loretta_cli.tasks.base import MASK
+from loretta_cli.tasks.forms.masked import MaskedForm
 
 
 def write_onnx_card(
@@ -79,6 +81,14 @@ encoded = tokenizer({texts}, padding=True, padding_side="right", return_tensors=
 (logits,) = session.run(None, {{one.name: encoded[one.name] for one in session.get_inputs()}})
 {result}
 """
+_FILL = """\
+# The text as the task words it, with one gap.
+encoded = tokenizer([{text}], return_tensors="np")
+(logits,) = session.run(None, {{one.name: encoded[one.name] for one in session.get_inputs()}})
+gap = encoded["input_ids"][0].tolist().index(tokenizer.mask_token_id)
+words = {words}
+print(max(words, key=lambda word: logits[0, gap, words[word]]))
+"""
 _WRITE = """\
 ids = tokenizer("A text to go on with", return_tensors="np")["input_ids"]
 for _ in range(20):
@@ -94,9 +104,11 @@ def _snippet(plan: Plan) -> str:
         return f"import numpy\n{_LOAD}\n{_WRITE}"
     task: Any = plan.data.task
     one = '["a text", "another one"]'
-    if plan.form.name == "masked":
-        texts = f'["a text with a {plan.form.tokenizer.mask_token}"]'
-        return f"{_LOAD}\n" + _CLASSIFY.format(texts=texts, result="print(logits.shape)")
+    if isinstance(plan.form, MaskedForm):
+        named = {column: f"({column})" for column in plan.data.validation[0].texts}
+        text = plan.form.prompt.render(named).replace(MASK, plan.form.tokenizer.mask_token)
+        words = dict(zip(plan.form.prompt.words, plan.form.words, strict=True))
+        return f"{_LOAD}\n" + _FILL.format(text=repr(text), words=words)
     pair = len(task.head) > 1 or task.kind == "choice"
     texts = f'{one}, ["its pair", "its own"]' if pair else one
     labels = list(plan.labels)

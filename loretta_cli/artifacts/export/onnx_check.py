@@ -22,7 +22,7 @@ BATCH_SIZES = (1, 2, 5, 8)
 LONGEST = 128
 """Tokens of a text that a language model is checked on: it has logits for each of them."""
 POSITIONS = 16
-"""Of these, the last ones are compared, which depend on all before."""
+"""Of these, the last ones are compared, which depend on all before in a causal model; and the gap, if any."""
 
 Batch = dict[str, torch.Tensor]
 
@@ -35,11 +35,13 @@ class Reference:
         batches: Inputs, padded on the right.
         logits: Of each batch what is compared, ``(vectors, numbers)``.
         rows: How many texts there are in all batches.
+        gap: The token that stands at the gap of each text, where the texts have one.
     """
 
     batches: list[Batch]
     logits: list[torch.Tensor]
     rows: int
+    gap: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,21 @@ class OnnxAgreement:
 def input_names(rows: Sequence[dict[str, Any]]) -> list[str]:
     """What a graph for such rows takes: tokens, the mask of padding, and segments if the model has them."""
     return ["input_ids", "attention_mask", *(["token_type_ids"] if "token_type_ids" in rows[0] else [])]
+
+
+def around_gap(rows: Sequence[dict[str, Any]], mask_token_id: int) -> list[dict[str, Any]]:
+    """Rows of at most :data:`LONGEST` tokens that have their gap still.
+
+    Args:
+        rows: Encoded, with a gap each.
+        mask_token_id: What stands at the gap.
+    """
+    found = []
+    for row in rows:
+        ids = row["input_ids"]
+        start = max(ids.index(mask_token_id) + 1 - LONGEST, 0)
+        found.append({**row, "input_ids": ids[start : start + LONGEST]})
+    return found
 
 
 def batches(rows: Sequence[dict[str, Any]], pad_token_id: int, longest: int | None = None) -> list[Batch]:
@@ -88,16 +105,17 @@ def _first(values: list[Any]) -> list[Any]:
     return values[0] if isinstance(values[0], list) else values
 
 
-def reference(model: nn.Module, asked: Sequence[Batch]) -> Reference:
+def reference(model: nn.Module, asked: Sequence[Batch], gap: int | None = None) -> Reference:
     """Compute in torch what :func:`agreement` asks onnxruntime for.
 
     Args:
         model: On the CPU, in evaluation mode.
         asked: The batches.
+        gap: The token that stands at the gap of each text, where the texts have one.
     """
     with torch.inference_mode():
-        found = [_compared(model(**batch).logits, batch) for batch in asked]
-    return Reference(list(asked), found, sum(len(batch["input_ids"]) for batch in asked))
+        found = [_compared(model(**batch).logits, batch, gap) for batch in asked]
+    return Reference(list(asked), found, sum(len(batch["input_ids"]) for batch in asked), gap)
 
 
 def agreement(found: Reference, model: Path) -> OnnxAgreement:
@@ -135,13 +153,13 @@ def compared(found: Reference, answers: Iterable[torch.Tensor]) -> OnnxAgreement
 
 def _pairs(found: Reference, answers: Iterable[torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
     for batch, here, answer in zip(found.batches, found.logits, answers, strict=True):
-        yield here, _compared(answer, batch)
+        yield here, _compared(answer, batch, found.gap)
 
 
-def _compared(logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-    """Of a text its one vector; of tokens the last :data:`POSITIONS` of each text that are no padding."""
+def _compared(logits: torch.Tensor, batch: Batch, gap: int | None) -> torch.Tensor:
+    """Of a text its one vector; of tokens the last :data:`POSITIONS` that are no padding, and the gap."""
     if logits.dim() == 2:
         return logits.float()
     lengths = batch["attention_mask"].sum(dim=1).tolist()
     parts = [row[max(end - POSITIONS, 0) : end] for row, end in zip(logits, lengths, strict=True)]
-    return torch.cat(parts).float()
+    return torch.cat([*parts, *([logits[batch["input_ids"] == gap]] if gap is not None else [])]).float()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.metadata
 from collections.abc import Mapping
 from typing import Any
 
 from loretta_cli.artifacts.card_facts import public_name
-from loretta_cli.artifacts.comparison import VERIFIED_ROWS, row_logits
+from loretta_cli.artifacts.comparison import VERIFIED_ROWS, adapter_effect, row_logits
 from loretta_cli.artifacts.export import ExportRequest
 from loretta_cli.artifacts.export.card import write_export_card
 from loretta_cli.artifacts.export.cores import DESCRIPTION, TENSORS, put_cores, trains_of, write_cores
@@ -36,12 +37,16 @@ def export_cores(request: ExportRequest, reporter: Reporter) -> ExportReport:
     rows = plan.form.encode(plan.data.validation).rows
     reporter.note(f"computing the logits of {counted(len(rows), 'row')} with the {method} adapter")
     before = row_logits(restored.model, rows)
+    effect = adapter_effect(restored.model, rows, before)
     base = public_name(plan.config.model.name or "")
     with new_folder(output) as folder:
         description = write_cores(restored.model, folder, base=base)
         del restored
+        gc.collect()  # PEFT's model holds itself; without this it stays while the base is loaded again
         reporter.note("rebuilding the matrices with TensorLy from the files and comparing")
-        comparison = compare_on_base(plan, rows, before, lambda model: put_cores(model, folder))
+        comparison = compare_on_base(
+            plan, rows, before, lambda model: put_cores(model, folder), effect=effect
+        )
         check = EngineCheck(f"TensorLy {importlib.metadata.version('tensorly')}", comparison)
         write_export_card(
             folder,

@@ -23,6 +23,9 @@ from loretta_cli.numerals import counted
 from loretta_cli.planning.plan import Plan
 from loretta_cli.report import Reporter
 
+MUCH_LOST = 0.1
+"""Of the updates' norms on average; a cast that loses more is warned of."""
+
 
 def logits_before(request: MergeRequest, plan: Plan, reporter: Reporter) -> list[torch.Tensor]:
     """The logits of the plan's validation rows with base and adapter, which are then let go."""
@@ -65,6 +68,7 @@ def finish(
     found: Verification,
     dtype: torch.dtype,
     lost: LostShare,
+    reporter: Reporter,
     *,
     streamed: bool,
     base: str = "base",
@@ -78,13 +82,14 @@ def finish(
         found: How it compares.
         dtype: Of the weights written.
         lost: By the cast.
+        reporter: Is warned where that is much.
         streamed: Whether it was merged shard by shard.
         base: What it was compared with, for the message.
 
     Raises:
         ExportError: If it differs by more than the tolerance.
     """
-    _check_difference(found, dtype, base, may_choose=streamed)
+    check_difference(found, dtype, base, may_choose=streamed)
     report = MergeReport(
         str(request.output),
         found,
@@ -97,10 +102,27 @@ def finish(
     )
     licence = take_base_papers(plan, folder)
     write_merge_card(folder, request.run, plan.config.model.name or "", licence, report)
+    share = lost.as_json()
+    if share is not None and share["mean"] > MUCH_LOST:
+        reporter.warn(
+            f"the cast to {report.dtype} loses {share['mean']:.0%} of the update: --dtype float32 loses "
+            "nothing, nor does the adapter beside its base model"
+        )
     return report
 
 
-def _check_difference(found: Verification, dtype: torch.dtype, base: str, *, may_choose: bool) -> None:
+def check_difference(found: Verification, dtype: torch.dtype, base: str, *, may_choose: bool = False) -> None:
+    """Refuse a merged model that differs by more than is accepted.
+
+    Args:
+        found: How it compares.
+        dtype: Of its weights.
+        base: What it was compared with, for the message.
+        may_choose: Whether it may be compared layer by layer.
+
+    Raises:
+        ExportError: With the difference.
+    """
     if found.comparison.passed:
         return
     difference, tolerance = found.comparison.max_abs_difference, found.comparison.tolerance
@@ -112,6 +134,6 @@ def _check_difference(found: Verification, dtype: torch.dtype, base: str, *, may
         hint = "See with --verify layers whether a layer is wrong or the model amplifies rounding. " + hint
     raise ExportError(
         f"The merged model differs from {base} and adapter by {difference:.3g} in {where}, more than the "
-        f"{tolerance:.3g} accepted for {dtype}; nothing was written.",
+        f"{tolerance:.3g} accepted for {str(dtype).removeprefix('torch.')}; nothing was written.",
         hint=hint,
     )

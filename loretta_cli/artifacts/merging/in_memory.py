@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from typing import Any
 
 import torch
 from torch import nn
 
-from loretta_cli.artifacts.comparison import row_logits
+from loretta_cli.artifacts.comparison import compare, row_logits
 from loretta_cli.artifacts.files import new_folder
 from loretta_cli.artifacts.merging import NotStreamable
 from loretta_cli.artifacts.merging.companions import write_tokenizer
-from loretta_cli.artifacts.merging.finishing import compare_logits, finish
+from loretta_cli.artifacts.merging.finishing import check_difference, compare_logits, finish
 from loretta_cli.artifacts.merging.loss import LostShare, add
 from loretta_cli.artifacts.merging.report import MergeReport
 from loretta_cli.artifacts.merging.request import MergeRequest, asked_dtype, run_dtype
 from loretta_cli.artifacts.merging.updates import updates_of
-from loretta_cli.artifacts.merging.verifying import coarser
+from loretta_cli.artifacts.merging.verifying import Verification, coarser
 from loretta_cli.artifacts.restore import Restored, load_adapter
 from loretta_cli.errors import ExportError
 from loretta_cli.numerals import counted
@@ -62,14 +63,18 @@ def merge_in_memory(request: MergeRequest, plan: Plan, reporter: Reporter) -> Me
     lost = _lost(restored.model.get_base_model(), dtype or loaded)
     merged: Any = merged_in_memory(restored)
     if dtype not in (None, merged.dtype):
+        # Before the cast, whose rounding could hide that a small update is missing.
+        unrounded = Verification("logits", compare(before, row_logits(merged, rows), coarser(loaded, loaded)))
+        check_difference(unrounded, loaded, base)
         merged = merged.to(dtype)
     with new_folder(request.output) as folder:
         merged.save_pretrained(folder)
         write_tokenizer(plan, folder)
         written: torch.dtype = merged.dtype
         del merged, restored
+        gc.collect()  # PEFT's model holds itself; without this it stays while the merged one is loaded
         found = compare_logits(plan, folder, before, loaded, coarser(written, loaded), reporter)
-        return finish(request, plan, folder, found, written, lost, streamed=False, base=base)
+        return finish(request, plan, folder, found, written, lost, reporter, streamed=False, base=base)
 
 
 def _lost(model: nn.Module, dtype: torch.dtype) -> LostShare:

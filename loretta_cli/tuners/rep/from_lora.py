@@ -79,10 +79,13 @@ def lora_updates(config: LoraConfig, tensors: Tensors) -> tuple[dict[str, Update
     _check_plain(config)
     sides: dict[str, dict[str, torch.Tensor]] = {}
     others: dict[str, torch.Tensor] = {}
-    for key, value in tensors.items():
+    # Its own matrices first: those of an embedding say more than the copy of the embedding beside them.
+    for key, value in sorted(tensors.items(), key=lambda item: ".lora_" not in item[0]):
         found = _KEY.fullmatch(key)
         if found is None or value.dim() != 2:
             _check_other(key, config)
+            if not torch.isfinite(value).all():
+                raise ConfigError(f"The LoRA has numbers that are not finite, in {key.removeprefix(PREFIX)}.")
             others[key] = value
         else:
             sides.setdefault(found["layer"], {})[found["side"]] = value
@@ -166,9 +169,11 @@ def _check_other(key: str, config: LoraConfig) -> None:
             hint="Give a LoRA without embeddings and convolutions among its target_modules.",
         )
     raise ConfigError(
-        f"The file of the LoRA holds {name}, which is none of its modules_to_save.",
-        hint="Embeddings are saved with a LoRA when the vocabulary was resized; save the resized base model "
-        "first, and the LoRA with save_embedding_layers=False.",
+        f"The file of the LoRA holds {name.replace('.base_layer.', '.')} of the base model, which is none of "
+        "its modules_to_save.",
+        hint="PEFT saves embeddings and the output layer with a LoRA that stands there, or after the "
+        "vocabulary was resized. If they are as in the base model, load the LoRA with PEFT and save it with "
+        "save_pretrained(..., save_embedding_layers=False); else save the base model with them first.",
     )
 
 
@@ -249,5 +254,12 @@ def _targets(config: LoraConfig, updates: Mapping[str, Update]) -> list[str]:
     is_list = isinstance(asked, (list, set, tuple))
     if not is_list or config.layers_to_transform is not None or config.exclude_modules:
         return sorted(updates)
-    named = [name for name in asked or () if any(f".{layer}".endswith(f".{name}") for layer in updates)]
+    named = [name for name in asked or () if any(_ends(layer, name) for layer in updates)]
+    if not all(any(_ends(layer, name) for name in named) for layer in updates):
+        return sorted(updates)
     return sorted(named)
+
+
+def _ends(layer: str, name: str) -> bool:
+    """Whether a layer is matched by a name, as PEFT does it."""
+    return f".{layer}".endswith(f".{name}")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from peft import get_peft_model
 
 pytest.importorskip("gguf", reason="the extra test-export is not installed")
 pytest.importorskip("xllamacpp", reason="the extra test-export is not installed")
 
 from loretta_cli.artifacts.comparison import Comparison
 from loretta_cli.artifacts.engines import agreement as module
-from loretta_cli.artifacts.engines.agreement import Agreement, Step, agreement, reference
+from loretta_cli.artifacts.engines.agreement import TOLERANCE, Agreement, Step, agreement, reference
+from loretta_cli.errors import DataError
+from loretta_cli.tuners import LorettaRepConfig
 from tests.gguf_models import write_gguf
 from tests.tiny_folders import decoder_tokenizer
 from tests.tiny_models import tiny_model
@@ -52,6 +57,24 @@ def test_another_model_does_not(file: Path) -> None:
     assert found.same < found.prompts
 
 
+def test_a_small_adapter_that_is_missing_is_noticed_below_the_tolerance(model: Any, file: Path) -> None:
+    config = LorettaRepConfig(
+        r=4, tt_rank=2, alpha=0.1, target_modules=["q_proj"], task_type="CAUSAL_LM", init_weights=False
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        adapted = get_peft_model(copy.deepcopy(model), config).eval()
+
+    asked = reference(adapted, ROWS)
+    found = agreement(asked, file, noise=1e-4)
+
+    assert 5e-4 < asked.effect < TOLERANCE
+    assert found.comparison.max_abs_difference == pytest.approx(asked.effect, abs=2e-4)
+    assert not found.passed
+    with adapted.disable_adapter():
+        assert agreement(reference(adapted, ROWS), file, noise=1e-4).comparison.passed
+
+
 def test_rows_without_options_are_scored_by_their_second_half(model: Any, file: Path) -> None:
     ids = TOKENIZER("the film was great and very fun")["input_ids"]
 
@@ -59,6 +82,17 @@ def test_rows_without_options_are_scored_by_their_second_half(model: Any, file: 
 
     assert [*asked.options[0].prompt, *asked.options[0].tokens] == ids
     assert agreement(asked, file).passed
+
+
+def test_a_row_of_one_token_is_left_out_and_none_but_such_rows_are_refused(model: Any) -> None:
+    alone = {"input_ids": [5], "weight": 0}
+
+    asked = reference(model, [alone, {"input_ids": [5, 6, 7], "weight": 2}])
+
+    assert [(list(option.prompt), list(option.tokens)) for option in asked.options] == [([5], [6, 7])]
+    assert asked.prompts == [[5]]
+    with pytest.raises(DataError, match="nothing to compare"):
+        reference(model, [alone])
 
 
 def test_few_prompts_are_continued_and_long_options_are_cut(

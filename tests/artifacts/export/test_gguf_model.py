@@ -12,6 +12,8 @@ pytest.importorskip("gguf", reason="the extra export is not installed")
 import gguf
 import torch
 
+from loretta_cli.artifacts.export.base_gguf import write_unpacked
+from loretta_cli.artifacts.export.gguf_lora_file import write_adapter
 from loretta_cli.artifacts.export.gguf_model import Value, values_by_tensor, write_model
 from loretta_cli.errors import ConfigError, ExportError
 from loretta_cli.models.loading import load_model
@@ -155,3 +157,25 @@ def test_a_parameter_without_a_tensor_is_refused(tmp_path: Path) -> None:
         values_by_tensor({**state, "model.layers.0.extra.weight": torch.ones(2)}, model.config, base)
     with pytest.raises(ConfigError, match=r"no tensor for model\.norm\.weight of \(2,\)"):
         values_by_tensor({**state, "model.norm.weight": torch.ones(2)}, model.config, base)
+
+
+def test_a_file_that_came_out_short_is_not_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = base_file("llama", tmp_path)
+    model, close = read(base), gguf.GGUFWriter.close
+
+    def cut(writer: Any) -> None:
+        # As numpy writes to a disk that fills up: without a word.
+        close(writer)
+        Path(writer.path).write_bytes(Path(writer.path).read_bytes()[:-100])
+
+    monkeypatch.setattr(gguf.GGUFWriter, "close", cut)
+    pair = (torch.ones(2, 8), torch.ones(8, 2))
+    for attempt in (
+        lambda: write(model, base, tmp_path / "model.gguf", "f32"),
+        lambda: write_unpacked(tmp_path / "unpacked.gguf", base),
+        lambda: write_adapter(tmp_path / "adapter.gguf", {"blk.0.attn_q.weight": pair}, "llama"),
+    ):
+        with pytest.raises(OSError, match="No space left on device"):
+            attempt()

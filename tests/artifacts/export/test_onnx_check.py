@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from loretta_cli.artifacts.export.onnx_check import (
+    LONGEST,
     POSITIONS,
     Reference,
+    around_gap,
     batches,
     compared,
     input_names,
@@ -52,6 +54,37 @@ def test_of_options_the_first_is_taken_and_long_texts_are_cut() -> None:
         [[7, 8, 9]],
         [[4, 4, 4, 4]],
     ]
+
+
+def test_of_long_texts_with_a_gap_the_gap_stays() -> None:
+    gap = 7
+    texts = [
+        [gap, *range(20, 420)],
+        [*range(20, 420), gap],
+        [*range(20, 220), gap, *range(220, 420)],
+        [1, gap],
+    ]
+
+    found = [row["input_ids"] for row in around_gap([{"input_ids": ids, "labels": 0} for ids in texts], gap)]
+
+    assert [len(ids) for ids in found] == [LONGEST, LONGEST, LONGEST, 2]
+    assert all(gap in ids for ids in found)
+    assert found[0] == texts[0][:LONGEST]
+    assert found[1] == texts[1][-LONGEST:]
+
+
+def test_a_gap_far_from_the_end_is_compared_too() -> None:
+    gap = 7
+    rows = [{"input_ids": [1, gap, *range(20, 50)]}, {"input_ids": [1, 2, gap]}]
+    asked = batches(rows, 0)
+    found = reference(Echo(), asked, gap)
+
+    assert found.gap == gap
+    assert [len(one) for one in found.logits] == [POSITIONS + 1, 3 + 1]
+    answers = [Echo()(**batch).logits for batch in asked]
+    assert compared(found, answers).comparison.passed
+    answers[0][0, 1] += 1
+    assert not compared(found, answers).comparison.passed
 
 
 def test_a_graph_takes_segments_only_where_the_model_has_them() -> None:

@@ -15,8 +15,9 @@ from loretta_cli.artifacts.merging import verifying
 from loretta_cli.artifacts.merging.checkpoint import Checkpoint, find_checkpoint
 from loretta_cli.artifacts.merging.layout import Entry, merged_files
 from loretta_cli.artifacts.merging.streaming import write_merged
-from loretta_cli.artifacts.merging.updates import Adapted, read_adapter
+from loretta_cli.artifacts.merging.updates import Adapted, Update, read_adapter
 from loretta_cli.artifacts.merging.verifying import (
+    LAYER_TOLERANCE,
     Verification,
     available_bytes,
     coarser,
@@ -103,22 +104,48 @@ def test_a_wrong_matrix_is_over_the_tolerance(
     merged = write("llama", "rep", dtype=dtype)
     merged.change("1.self_attn.q_proj.weight", lambda tensor: wrong(tensor.float()).to(tensor.dtype))
 
-    assert not merged.verify().comparison.passed
+    with pytest.raises(ExportError, match=r"q_proj\.weight is not the sum of base and adapter"):
+        merged.verify()
 
 
-def test_the_base_written_unchanged_is_noticed(write: Callable[..., Merged]) -> None:
-    merged = write("llama", "lora")
-    name = next(iter(merged.adapted.updates))
-    merged.change(name, lambda _: merged.base.read(name))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_base_written_unchanged_is_noticed_however_small_the_update(
+    write: Callable[..., Merged], dtype: torch.dtype
+) -> None:
+    merged = write("llama", "lora", dtype=dtype)
+    update = next(iter(merged.adapted.updates.values()))
+    update.module.scaling["default"] *= 1e-3
+    name = f"{update.layer}.weight"
+    weight = merged.base.read(name)
+    assert update.of(weight).norm() < 0.01 * weight.norm()
+    merged.change(name, lambda _: merged.base.read(name).to(dtype))
 
-    assert not merged.verify().comparison.passed
+    with pytest.raises(ExportError, match="is not the sum of base and adapter"):
+        merged.verify()
 
 
-def test_a_wrong_bias_is_over_the_tolerance(write: Callable[..., Merged]) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("factor", [0.0, 2.0])
+def test_a_sum_that_the_adapter_does_not_compute_is_noticed_below_the_rounding(
+    write: Callable[..., Merged], monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype, factor: float
+) -> None:
+    right = Update.of
+    monkeypatch.setattr(Update, "of", lambda self, tensor: factor * right(self, tensor))
+    merged = write("llama", "rep", "adapter.alpha=0.01", dtype=dtype)
+
+    found = merged.verify()
+
+    assert not found.comparison.passed
+    too_large_by = found.comparison.max_abs_difference / found.comparison.tolerance
+    assert too_large_by < LAYER_TOLERANCE[torch.bfloat16] / LAYER_TOLERANCE[torch.float32]
+
+
+def test_a_wrong_bias_is_noticed(write: Callable[..., Merged]) -> None:
     merged = write("bert", "ia3")
     merged.change("0.attention.self.key.bias", lambda tensor: tensor + 0.1)
 
-    assert not merged.verify().comparison.passed
+    with pytest.raises(ExportError, match=r"key\.bias is not the sum"):
+        merged.verify()
 
 
 @pytest.mark.parametrize(
@@ -128,6 +155,7 @@ def test_a_wrong_bias_is_over_the_tolerance(write: Callable[..., Merged]) -> Non
         ("embed_tokens", lambda tensor: tensor[:-1].clone(), "another shape or number type"),
         ("embed_tokens", torch.Tensor.half, "another shape or number type"),
         ("model.norm", lambda tensor: tensor + 1e-6, "model.norm.weight has other numbers"),
+        ("embed_tokens", lambda tensor: tensor + 1e-6, "embed_tokens.weight has other numbers"),
     ],
 )
 def test_files_that_are_not_what_was_to_be_written_are_refused(
