@@ -69,6 +69,7 @@ def load_adapter(
     *,
     plain: bool = False,
     shared: RunFolder | None = None,
+    adapter: Path | None = None,
     note: Note | None = None,
 ) -> PeftModel:
     """The plan's base model with the run's adapter, in evaluation mode, on the device to use.
@@ -78,16 +79,18 @@ def load_adapter(
         run: The run.
         plain: Undo a quantisation of the base.
         shared: Another run, of which all but the classification head is taken.
+        adapter: A checkpoint of the run in place of its finished adapter.
         note: Told what could not be checked.
 
     Raises:
         RunError: If the adapter's files are broken or do not fit the base model, or adapter or base are not
             those of the training.
     """
-    for one in (run, *([shared] if shared is not None else [])):
-        check_adapter(one)
+    for one in (run, shared) if adapter is None else ():
+        if one is not None:
+            check_adapter(one)
     base = load_checked_base(plan, run, plain=plain, note=note)
-    model = put_saved(base.model, run.adapter, plan.config.model.name or "")
+    model = put_saved(base.model, adapter or run.adapter, plan.config.model.name or "")
     if shared is not None:
         carry_over(model, shared.adapter, with_head=False)
     return cast("PeftModel", to_device(model).eval())

@@ -20,7 +20,7 @@ OWN_NAMES = (
     *("config.yaml", "environment.json", "metrics.jsonl", "metrics.csv", "curves.png", "README.md"),
     *("report.json", "adapter", "best", "checkpoints", "start", "trajectory.jsonl"),
     *("stages", "forgetting.md", "forgetting.csv", "forgetting.png", "fingerprints.json"),
-    *("origins.json", "running.lock"),
+    *("origins.json", "running.lock", "throughput.jsonl", "tensorboard", "wandb"),
 )
 """What a run writes; ``--overwrite`` removes these and nothing else."""
 
@@ -66,6 +66,21 @@ class RunFolder:
     def metrics_table(self) -> Path:
         """The same as CSV, written at the end."""
         return self.path / "metrics.csv"
+
+    @property
+    def throughput_file(self) -> Path:
+        """How fast each log interval went: one JSON object a line."""
+        return self.path / "throughput.jsonl"
+
+    @property
+    def save_request(self) -> Path:
+        """A file that the user touches to have a checkpoint written now."""
+        return self.path / "save"
+
+    @property
+    def tensorboard(self) -> Path:
+        """The event files of TensorBoard, where that is asked for."""
+        return self.path / "tensorboard"
 
     @property
     def curves(self) -> Path:
@@ -155,12 +170,13 @@ class RunFolder:
         return report
 
 
-def find_run(path: Path, *, base: str | None = None) -> RunFolder:
+def find_run(path: Path, *, base: str | None = None, unfinished: bool = False) -> RunFolder:
     """An existing run with an adapter.
 
     Args:
         path: The folder.
         base: Where its base model is, if no longer where it was trained.
+        unfinished: Whether a run without its finished adapter will do.
 
     Raises:
         RunError: If the folder is missing, is no run, or has no adapter yet.
@@ -173,7 +189,7 @@ def find_run(path: Path, *, base: str | None = None) -> RunFolder:
         if (path / "config.json").is_file():
             hint += f" A model is evaluated with: loretta eval --model {shlex.quote(str(path))} --task NAME"
         raise RunError(f"{path} is not a run folder: it has no config.yaml.", hint=hint)
-    if not (run.adapter / "adapter_config.json").is_file():
+    if not unfinished and not (run.adapter / "adapter_config.json").is_file():
         raise RunError(
             f"The run {path} has no finished adapter.",
             hint=f"Finish it: loretta train --output {shlex.quote(str(path))} --resume",

@@ -14,9 +14,11 @@ from loretta_cli.cli import (
     compare,
     compress,
     count_params,
+    env,
     evaluate,
     export,
     merge,
+    predict,
     push,
     recipes,
     replay,
@@ -38,6 +40,7 @@ app = typer.Typer(
 )
 app.command("train", epilog=train.EPILOG)(train.train)
 app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
+app.command("predict", epilog=predict.EPILOG)(predict.predict)
 app.command("count-params", epilog=count_params.EPILOG)(count_params.count_params)
 app.command("compare", epilog=compare.EPILOG)(compare.compare)
 app.command("compress", epilog=compress.EPILOG)(compress.compress)
@@ -48,6 +51,7 @@ app.command("replay", epilog=replay.EPILOG)(replay.replay)
 app.command("check-gradient", epilog=check_gradient.EPILOG)(check_gradient.check_gradient)
 app.command("export", epilog=export.EPILOG)(export.export)
 app.command("push", epilog=push.EPILOG)(push.push)
+app.command("env", epilog=env.EPILOG)(env.env)
 app.add_typer(recipes.app, name="recipes")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
 from loretta_cli.methods import METHODS, check_method
@@ -26,9 +26,15 @@ def check_gradient(
     recipe: options.Recipe = None,
     model: options.Model = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="X", help=f"{', '.join(METHODS)}.")
+        str | None,
+        typer.Option(
+            "--method", metavar="X", help=f"{', '.join(METHODS)}.", autocompletion=completion.methods
+        ),
     ] = None,
-    task: Annotated[str | None, typer.Option("--task", "-t", metavar="T", help="A task.")] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", "-t", metavar="T", help="A task.", autocompletion=completion.tasks),
+    ] = None,
     data: options.Data = None,
     seed: Annotated[
         int | None, typer.Option("--seed", metavar="N", help="Seed of everything random.")

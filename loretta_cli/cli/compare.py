@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers, signals_interrupt
 from loretta_cli.errors import ConfigError, Interrupted
 from loretta_cli.numerals import counted
@@ -31,17 +31,27 @@ EPILOG = options.examples(
 def compare(
     recipes: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[RECIPE]...", help="Recipes, globs of shipped ones, or one grid file."),
+        typer.Argument(
+            metavar="[RECIPE]...",
+            help="Recipes, globs of shipped ones, or one grid file.",
+            autocompletion=completion.recipes,
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option("--model", "-m", metavar="M", help="Hub id, folder or bundled name; may be repeated."),
     ] = None,
     method: Annotated[
-        list[str] | None, typer.Option("--method", metavar="X,...", help="Methods: adp,rep,lora.")
+        list[str] | None,
+        typer.Option(
+            "--method", metavar="X,...", help="Methods: adp,rep,lora.", autocompletion=completion.methods
+        ),
     ] = None,
     task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", metavar="T,...", help="Tasks: sst2,boolq.")
+        list[str] | None,
+        typer.Option(
+            "--task", "-t", metavar="T,...", help="Tasks: sst2,boolq.", autocompletion=completion.tasks
+        ),
     ] = None,
     seed: Annotated[
         list[str] | None, typer.Option("--seed", metavar="N,...", help="Seeds: 0,1,2. One run for each.")

@@ -148,13 +148,13 @@ def _config(
     name = base or source.config.base_model_name_or_path
     if not name:
         raise ConfigError("The LoRA does not say what its base model is.", hint="Add --base MODEL.")
-    is_classifier = form_of(source) == "classification"
-    has_form = any(override.startswith("task.form=") for override in overrides)
+    form = form_of(source)
+    is_asked = task is None or any(override.startswith("task.form=") for override in overrides)
     flags = {
         "model.name": name,
         "model.revision": source.config.revision if base is None else None,
         "task.name": task,
-        "task.form": "classification" if task is not None and is_classifier and not has_form else None,
+        "task.form": None if is_asked or form == "prompt" else form,
         "data.source": data,
         "model.trust_remote_code": trust_remote_code or None,
     }

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.filesize import decimal
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
 
@@ -27,7 +27,12 @@ def count_params(
     model: options.Model = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="X", help="adp, rep, lora, ia3, full, ...; may be repeated."),
+        typer.Option(
+            "--method",
+            metavar="X",
+            help="adp, rep, lora, ia3, full, ...; may be repeated.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     preset: options.Preset = None,
     overrides: options.Overrides = None,

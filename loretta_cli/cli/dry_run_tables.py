@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from loretta_cli.numerals import counted
+from loretta_cli.numerals import counted, memory_in_words
 
 if TYPE_CHECKING:
     from loretta_cli.config import Config
@@ -34,11 +34,7 @@ _ROWS = {
 
 def size(number: int) -> str:
     """Bytes for the eye: ``3.2 MiB``, ``12.8 GiB``."""
-    if number < 2**20 and number:
-        return "< 1 MiB"
-    if number < 2**30:
-        return f"{number / 2**20:,.0f} MiB"
-    return f"{number / 2**30:,.1f} GiB"
+    return memory_in_words(number)
 
 
 def matched_rows(matched: Sequence[Matched]) -> list[tuple[str, ...]]:

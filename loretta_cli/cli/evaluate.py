@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.errors import ConfigError
 from loretta_cli.numerals import counted
@@ -26,11 +26,17 @@ _READ = ("training.evaluation_batch_size", "training.seed")
 
 def evaluate(
     run: Annotated[
-        Path | None, typer.Argument(metavar="[RUN]", help="A run folder written by `loretta train`.")
+        Path | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run folder written by `loretta train`.", autocompletion=completion.runs
+        ),
     ] = None,
     model: options.Model = None,
     task: Annotated[
-        list[str] | None, typer.Option("--task", "-t", metavar="T", help="With --model: the task.")
+        list[str] | None,
+        typer.Option(
+            "--task", "-t", metavar="T", help="With --model: the task.", autocompletion=completion.tasks
+        ),
     ] = None,
     data: options.Data = None,
     split: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 
 EPILOG = options.examples(
@@ -29,6 +29,7 @@ def export(
             help="lora: rep as a PEFT LoRA. gguf-lora: rep or lora as a LoRA of llama.cpp. gguf: the merged "
             "model for llama.cpp. onnx: the whole model. adapter: adp as dense matrices. tt: the bare cores "
             "of adp or rep.",
+            autocompletion=completion.formats,
         ),
     ],
     number_type: Annotated[

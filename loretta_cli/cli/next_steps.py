@@ -17,7 +17,9 @@ def of_finished(folder: Path, config: Config) -> list[str]:
         config: Its settings.
     """
     run, method = shlex.quote(str(folder)), config.adapter.method
-    commands = [f"loretta predict {run}", f"loretta eval {run}"]
+    # A run of several tasks is asked for one of them.
+    of_task = f" --task {config.task.names[-1]}" if config.task.names else ""
+    commands = [f"loretta predict {run}{of_task}", f"loretta eval {run}"]
     if method in MERGED:
         undo = " --dequantize" if config.model.quantization else ""
         commands.append(f"loretta merge {run}{undo} --output {_inside(folder, 'merged')}")

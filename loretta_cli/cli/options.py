@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from loretta_cli.cli import completion
+
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout, and nothing else.")]
 Overrides = Annotated[
     list[str] | None,
@@ -37,12 +39,28 @@ Base = Annotated[
         help="Where the run's base model is now, if it was moved: folder, GGUF file or hub id.",
     ),
 ]
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder written by `loretta train`.")]
+Run = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="A run folder written by `loretta train`.", autocompletion=completion.runs
+    ),
+]
 Preset = Annotated[
-    str | None, typer.Option("--preset", metavar="P", help="Adapter settings: auto, paper, standard or lean.")
+    str | None,
+    typer.Option(
+        "--preset",
+        metavar="P",
+        help="Adapter settings: auto, paper, standard or lean.",
+        autocompletion=completion.presets,
+    ),
 ]
 Recipe = Annotated[
-    str | None, typer.Argument(metavar="[RECIPE]", help="Name of a shipped recipe, or a YAML file.")
+    str | None,
+    typer.Argument(
+        metavar="[RECIPE]",
+        help="Name of a shipped recipe, or a YAML file.",
+        autocompletion=completion.recipes,
+    ),
 ]
 RemoteCode = Annotated[
     bool,

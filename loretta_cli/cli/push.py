@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import command
 from loretta_cli.numerals import counted
 
@@ -20,7 +20,12 @@ EPILOG = options.examples(
 
 def push(
     folder: Annotated[
-        Path, typer.Argument(metavar="RUN|DIR", help="A finished run, an export, or a merged model.")
+        Path,
+        typer.Argument(
+            metavar="RUN|DIR",
+            help="A finished run, an export, or a merged model.",
+            autocompletion=completion.runs,
+        ),
     ],
     repository: Annotated[str, typer.Argument(metavar="REPO-ID", help="On the hub: your-name/a-model.")],
     private: Annotated[bool, typer.Option("--private", help="Only you can see it.")] = False,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import command
 
 if TYPE_CHECKING:
@@ -22,7 +22,14 @@ EPILOG = options.examples(
 
 app = typer.Typer(help="List, show and copy the shipped recipes.", rich_markup_mode="rich", epilog=EPILOG)
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of a shipped recipe, or a YAML file.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="NAME",
+        help="Name of a shipped recipe, or a YAML file.",
+        autocompletion=completion.recipes,
+    ),
+]
 
 
 @app.callback(invoke_without_command=True)

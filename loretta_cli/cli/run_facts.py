@@ -15,6 +15,7 @@ from loretta_cli.numerals import counted
 _FILES = (
     *("config.yaml", "origins.json", "environment.json", "fingerprints.json", "metrics.jsonl"),
     *("metrics.csv", "curves.png", "forgetting.png", "forgetting.md", "trajectory.jsonl", "start"),
+    *("throughput.jsonl", "tensorboard", "wandb"),
     *("adapter", "best", "checkpoints", "stages", "README.md", "report.json"),
 )
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import command
 from loretta_cli.numerals import counted
 from loretta_cli.report import Reporter
@@ -38,11 +38,22 @@ def runs(
     ] = "time",
     task: Annotated[
         list[str] | None,
-        typer.Option("--task", "-t", metavar="T", help="Only runs of this task; repeatable."),
+        typer.Option(
+            "--task",
+            "-t",
+            metavar="T",
+            help="Only runs of this task; repeatable.",
+            autocompletion=completion.tasks,
+        ),
     ] = None,
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", metavar="X", help="Only runs of this method; repeatable."),
+        typer.Option(
+            "--method",
+            metavar="X",
+            help="Only runs of this method; repeatable.",
+            autocompletion=completion.methods,
+        ),
     ] = None,
     json: options.Json = False,
 ) -> None:

@@ -24,18 +24,19 @@ INTERRUPTED = 130
 
 
 @contextlib.contextmanager
-def command(*, json: bool, together: bool = False) -> Iterator[Reporter]:
+def command(*, json: bool, together: bool = False, lines: bool = False) -> Iterator[Reporter]:
     """Run a command's body with its reporter.
 
     Args:
         json: Whether stdout holds one JSON document.
         together: Whether several processes share the work; if not, the first does it, the others end here.
+        lines: With ``json``, whether stdout holds a document for each result, a line each.
 
     Raises:
         typer.Exit: With the exit code of the error; with 0 on a process that has nothing to do.
     """
     _quiet()
-    reporter, mine = make_reporter(json=json), Processes()
+    reporter, mine = make_reporter(json=json, lines=lines), Processes()
     try:
         mine = processes()
         if mine.count > 1:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import command
 from loretta_cli.errors import ConfigError, OutputError
 
@@ -23,7 +23,12 @@ EPILOG = options.examples(
 
 def show(
     names: Annotated[
-        list[str], typer.Argument(metavar="RUN...", help="Run folders, or names of runs in runs/.")
+        list[str],
+        typer.Argument(
+            metavar="RUN...",
+            help="Run folders, or names of runs in runs/.",
+            autocompletion=completion.runs,
+        ),
     ],
     picture: Annotated[
         Path | None,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from loretta_cli.cli import options
+from loretta_cli.cli import completion, options
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers, signals_interrupt
 from loretta_cli.errors import ConfigError, Interrupted, RunError
 from loretta_cli.methods import METHODS, check_method
@@ -31,7 +31,10 @@ def train(
     recipe: options.Recipe = None,
     model: options.Model = None,
     method: Annotated[
-        str | None, typer.Option("--method", metavar="X", help=f"{', '.join(METHODS)}.")
+        str | None,
+        typer.Option(
+            "--method", metavar="X", help=f"{', '.join(METHODS)}.", autocompletion=completion.methods
+        ),
     ] = None,
     task: Annotated[
         list[str] | None,
@@ -41,6 +44,7 @@ def train(
             metavar="T",
             help="A task; for data of your own classification, regression, multiple-choice, generation or "
             "language-modeling. Several: one after the other.",
+            autocompletion=completion.tasks,
         ),
     ] = None,
     data: options.Data = None,
@@ -55,6 +59,14 @@ def train(
             "--gradient",
             metavar="G",
             help="Where gradients come from: backprop, or zo (forward passes alone).",
+        ),
+    ] = None,
+    tracker: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--tracker",
+            metavar="NAME",
+            help="Pass the metrics on to tensorboard, trackio or wandb; may be given several times.",
         ),
     ] = None,
     overrides: options.Overrides = None,
@@ -77,6 +89,7 @@ def train(
         "output.dir": output,
         "training.seed": seed,
         "training.gradient": gradient,
+        "training.trackers": tracker or None,
         "model.trust_remote_code": trust_remote_code or None,
     }
     with command(json=json, together=True) as reporter:
@@ -126,11 +139,13 @@ def _check_one_each(method: str | None, tasks: Sequence[str]) -> None:
 def _load(recipe: str | None, flags: Mapping[str, object], overrides: Sequence[str]) -> LoadedConfig:
     from loretta_cli.config import find_recipe, load_config
     from loretta_cli.tasks import check_task
+    from loretta_cli.training.trackers import check_trackers
 
     loaded = load_config(find_recipe(recipe) if recipe else None, flags, overrides)
     check_method(loaded.config.adapter.method)
     for name in _tasks(loaded.config):
         check_task(name)
+    check_trackers(loaded.config.training.trackers)
     return loaded
 
 

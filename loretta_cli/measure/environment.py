@@ -24,7 +24,7 @@ def describe_environment() -> dict[str, Any]:
         "argv": sys.argv[1:],
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "cpus": os.cpu_count(),
         "processes": processes().count,
         "threads": torch.get_num_threads(),
@@ -32,7 +32,8 @@ def describe_environment() -> dict[str, Any]:
     }
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of a package, or None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:

@@ -48,6 +48,11 @@ def free_memory() -> FreeMemory:
     if torch.cuda.is_available():
         free, total = torch.cuda.mem_get_info()
         return FreeMemory("cuda", torch.cuda.get_device_name(), free, total)
+    return free_ram()
+
+
+def free_ram() -> FreeMemory:
+    """Of the RAM, within the limits of this process's control groups."""
     import psutil  # type: ignore[import-untyped]
 
     memory = psutil.virtual_memory()

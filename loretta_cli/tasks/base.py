@@ -20,6 +20,8 @@ LOWER_IS_BETTER = ("loss", "perplexity")
 """Metrics of which the least value is the best."""
 
 Texts = Mapping[str, str]
+CellValues = Mapping[str, object]
+"""The cells of a row, by column."""
 Render = Callable[[Texts], str]
 
 
@@ -78,6 +80,10 @@ class MaskedPrompt:
     cut: str
 
 
+SOME_ANSWER = "the"
+"""The text of an answer that nobody has given. It only tells where a prompt ends: a tokenizer may join a
+space at its end to the word that follows, and does so with a word as common as this."""
+
 MASK = "{mask}"
 """Stands for the tokenizer's own mask token in what a :class:`MaskedPrompt` renders."""
 
@@ -130,6 +136,8 @@ class Task:
         other_names: Column names of other published versions, mapped to the task's own.
         roles: Of a task made from the user's own columns: role to column, as ``data.columns`` has them.
         leaves_out: Which rows of the published data are not part of the task.
+        unanswered: From the cells of a row that is only to be predicted to those that are put in, so that
+            ``read`` takes it: an answer in place of whatever is there, or is not there.
     """
 
     name: str
@@ -152,6 +160,7 @@ class Task:
     other_names: Mapping[str, str] = field(default_factory=dict)
     roles: Mapping[str, object] = field(default_factory=dict)
     leaves_out: Callable[[Row], bool] = lambda row: False
+    unanswered: Callable[[CellValues], CellValues] = lambda values: {}
 
     @property
     def writes(self) -> bool:

@@ -43,4 +43,5 @@ TASK = Task(
     head_ending="joint",
     prompt=Prompt(render=lambda row: f"{row['premise']} {row['joint']}", options=(), cut="premise"),
     hub_id="aps/super_glue:copa",
+    unanswered=lambda values: {"label": 0},
 )

@@ -8,7 +8,9 @@ spans.
 
 from __future__ import annotations
 
-from loretta_cli.tasks.base import Example, Generation, Task, Texts
+from collections.abc import Mapping
+
+from loretta_cli.tasks.base import SOME_ANSWER, CellValues, Example, Generation, Task, Texts
 from loretta_cli.tasks.cells import Cells
 
 SEPARATOR = "; "
@@ -28,6 +30,12 @@ def _read(cells: Cells) -> Example:
     return Example(cells.texts("passage", "question"), answers=tuple(answers))
 
 
+def _unanswered(values: CellValues) -> CellValues:
+    answers = values.get("answers_spans")
+    has_answer = isinstance(answers, Mapping) and answers.get("spans")
+    return {} if has_answer else {"answers_spans": {"spans": [SOME_ANSWER]}}
+
+
 TASK = Task(
     name="drop",
     version=1,
@@ -38,4 +46,5 @@ TASK = Task(
     scorer="drop",
     generation=Generation(render=_prompt, cut="passage", answer=lambda spans: " " + SEPARATOR.join(spans)),
     hub_id="ucinlp/drop",
+    unanswered=_unanswered,
 )

@@ -80,6 +80,7 @@ def labelled_task(
         other_names=other_names,
         roles=roles,
         leaves_out=leaves_out,
+        unanswered=lambda values: {label: labels[0]},
     )
 
 

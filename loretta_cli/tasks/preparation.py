@@ -64,7 +64,7 @@ def prepare_task(asked: TaskSettings, settings: DataSettings, *, seed: int) -> T
         seed=_hold_out_seed(settings),
         hub_validation=_hub_validation(asked),
     )
-    task, notes = _task(asked, settings, splits.train, splits.validation)
+    task, notes = task_of_rows(asked, settings, splits.train, splits.validation)
     train, validation = (task.examples(rows) for rows in (splits.train, splits.validation))
     chosen = choose_rows(task, train, validation, settings, seed)
     return TaskData(
@@ -107,7 +107,7 @@ def prepare_split(
         whole_file=whole_file,
         hub_validation=_hub_validation(asked),
     )
-    task, notes = _task(asked, settings, found)
+    task, notes = task_of_rows(asked, settings, found)
     if all(row.values.get("label") in (-1, "-1") for row in found):
         raise DataError(f"The split {split!r} hides its labels (all are -1), so nothing can be scored on it.")
     examples = task.examples(found)
@@ -140,7 +140,9 @@ def _hub_validation(asked: TaskSettings) -> str:
     return "validation" if asked.name in OWN else TASKS.get(asked.name or "").hub_validation
 
 
-def _task(asked: TaskSettings, settings: DataSettings, *splits: Sequence[Row]) -> tuple[Task, list[str]]:
+def task_of_rows(
+    asked: TaskSettings, settings: DataSettings, *splits: Sequence[Row]
+) -> tuple[Task, list[str]]:
     """The task with the user's words, and what was found out about the rows; the first ones define it."""
     if asked.name in OWN:
         task, notes = make_own(asked, settings, splits)

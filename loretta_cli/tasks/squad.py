@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from loretta_cli.tasks.base import Example, Generation, Task, Texts
+from collections.abc import Mapping
+
+from loretta_cli.tasks.base import SOME_ANSWER, CellValues, Example, Generation, Task, Texts
 from loretta_cli.tasks.cells import Cells
 
 COLUMNS = ("title", "context", "question", "answers")
@@ -30,6 +32,16 @@ def _read(cells: Cells) -> Example:
     return found
 
 
+def put_in(values: CellValues, *, has_answer: bool) -> CellValues:
+    """What is put into a row that has no answer, or no title."""
+    return {"title": values.get("title", ""), **({} if has_answer else {"answers": {"text": [SOME_ANSWER]}})}
+
+
+def _unanswered(values: CellValues) -> CellValues:
+    answers = values.get("answers")
+    return put_in(values, has_answer=isinstance(answers, Mapping) and bool(answers.get("text")))
+
+
 TASK = Task(
     name="squad",
     version=1,
@@ -40,4 +52,5 @@ TASK = Task(
     scorer="squad",
     generation=Generation(render=render, cut="context"),
     hub_id="rajpurkar/squad",
+    unanswered=_unanswered,
 )

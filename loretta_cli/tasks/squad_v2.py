@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from loretta_cli.tasks import squad
 from loretta_cli.tasks.base import Generation
@@ -19,4 +20,5 @@ TASK = dataclasses.replace(
         render=squad.render, cut="context", answer=lambda spans: f" {spans[0] if spans else NO_ANSWER}"
     ),
     hub_id="rajpurkar/squad_v2",
+    unanswered=lambda values: squad.put_in(values, has_answer=isinstance(values.get("answers"), Mapping)),
 )

@@ -19,6 +19,7 @@ from loretta_cli.tasks.encoding import continuations, fitting_prompt
 from loretta_cli.tasks.forms.base import Prediction, Row
 from loretta_cli.tasks.forms.greedy import write
 from loretta_cli.tasks.forms.prompt import PromptForm
+from loretta_cli.tasks.forms.streaming import Tell
 from loretta_cli.tasks.forms.text_to_text import TextToTextForm
 from loretta_cli.tasks.forms.token_losses import predict_losses
 from loretta_cli.tasks.scoring import Objective, TeacherForcing
@@ -76,9 +77,10 @@ class GenerationForm(PromptForm):
     def predict(self, model: nn.Module, rows: Sequence[Row]) -> list[Prediction]:
         """The text that the model writes for each row, and the loss of the answer, weighted by its tokens."""
         losses = predict_losses(self, model, rows)
-        return [replace(one, value=text) for one, text in zip(losses, self._write(model, rows), strict=True)]
+        return [replace(one, value=text) for one, text in zip(losses, self.write(model, rows), strict=True)]
 
-    def _write(self, model: nn.Module, rows: Sequence[Row]) -> list[str]:
+    def write(self, model: nn.Module, rows: Sequence[Row], *, tell: Tell | None = None) -> list[str]:
+        """The text that the model writes for each row; of one row, ``tell`` is told it piece by piece."""
         return write(
             model,
             [row["input_ids"] for row in rows],
@@ -86,6 +88,7 @@ class GenerationForm(PromptForm):
             self.tokenizer,
             max_new_tokens=self.generation.max_new_tokens,
             side="left",
+            tell=tell,
         )
 
 
@@ -107,7 +110,8 @@ class TextToTextGenerationForm(GenerationForm, TextToTextForm):
         found = self.tokenizer(answer.strip(), add_special_tokens=False, verbose=False)["input_ids"]
         return list(ids), [*found, self.tokenizer.eos_token_id]
 
-    def _write(self, model: nn.Module, rows: Sequence[Row]) -> list[str]:
+    def write(self, model: nn.Module, rows: Sequence[Row], *, tell: Tell | None = None) -> list[str]:
+        """The text that the decoder writes for each row."""
         return write(
             model,
             [row["input_ids"] for row in rows],
@@ -116,4 +120,5 @@ class TextToTextGenerationForm(GenerationForm, TextToTextForm):
             max_new_tokens=self.generation.max_new_tokens,
             side="right",
             decoder_start=self.decoder_start,
+            tell=tell,
         )

@@ -19,6 +19,7 @@ from transformers import GenerationConfig, StoppingCriteria
 from loretta_cli.tasks.encoding import padded
 from loretta_cli.tasks.forms.base import is_in_parts, on_device
 from loretta_cli.tasks.forms.causal import has_virtual_tokens, unwrapped
+from loretta_cli.tasks.forms.streaming import Tell, TextStream
 
 Stops = tuple[str, ...]
 
@@ -32,6 +33,7 @@ def write(
     max_new_tokens: int,
     side: Literal["left", "right"],
     decoder_start: int | None = None,
+    tell: Tell | None = None,
 ) -> list[str]:
     """What a model writes behind each prompt, up to its first stop, without white space around it.
 
@@ -43,6 +45,7 @@ def write(
         max_new_tokens: Longest text.
         side: Where the padding of prompts goes.
         decoder_start: Of an encoder-decoder: the token that its decoder begins with.
+        tell: Of one prompt: told the text piece by piece while it is written.
     """
     settings = GenerationConfig(
         do_sample=False,
@@ -51,6 +54,15 @@ def write(
         eos_token_id=_end_tokens(model, tokenizer) or None,
         decoder_start_token_id=decoder_start,
     )
+    stream = None
+    if tell is not None:
+        ((*stop,),) = stops
+        stream = TextStream(
+            lambda ids: _text(ids, tokenizer, settings.eos_token_id or []),
+            lambda text: _cut(text, stop, tokenizer),
+            stop,
+            tell,
+        )
     found: dict[int, str] = {}
     for places in _batches(model, prompts):
         batch = padded([prompts[place] for place in places], tokenizer.pad_token_id, side=side)
@@ -64,11 +76,14 @@ def write(
                 generation_config=settings,
                 stopping_criteria=[_AtStops(tokenizer, start, ends)],
                 synced_gpus=is_in_parts(model),
+                streamer=stream,
             )
         texts = [_text(row, tokenizer, settings.eos_token_id or []) for row in written[:, start:].tolist()]
         found |= {
             place: _cut(text, end, tokenizer) for place, text, end in zip(places, texts, ends, strict=True)
         }
+    if stream is not None:
+        stream.finish(found[0])
     return [found[place] for place in range(len(prompts))]
 
 
@@ -134,7 +149,7 @@ def _text(ids: Sequence[int], tokenizer: Any, ends: Sequence[int]) -> str:
     return str(tokenizer.decode(ids[:end], clean_up_tokenization_spaces=False))
 
 
-def _cut(text: str, stops: Stops, tokenizer: Any) -> str:
+def _cut(text: str, stops: Sequence[str], tokenizer: Any) -> str:
     """A text up to its first stop, without special tokens."""
     for stop in stops:
         text = text.partition(stop)[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
-from loretta_cli.tasks.base import Example, Generation
+from loretta_cli.tasks.base import SOME_ANSWER, CellValues, Example, Generation
 from loretta_cli.tasks.cells import Cells
 from loretta_cli.tasks.own.lists import read_list
 
@@ -42,6 +42,37 @@ def read_chat(cells: Cells, column: str) -> Example:
         raise cells.error(column, "the messages have none of the user.")
     before = json.dumps(messages[:-1], ensure_ascii=False)
     return Example({MESSAGES: before}, answers=((messages[-1]["content"],),))
+
+
+def with_answer(values: CellValues, column: str) -> CellValues:
+    """The cell of a chat with an answer at its end: put there if the last message is not the assistant's.
+
+    A text that is no list of messages is what the user says.
+
+    Args:
+        values: The cells of a row.
+        column: Where the chat stands.
+    """
+    cell = values.get(column)
+    if isinstance(cell, str):
+        cell = _listed(cell)
+    if not isinstance(cell, (list, tuple)) or not cell:
+        return {}
+    last = cell[-1] if isinstance(cell[-1], Mapping) else {}
+    role = str(last.get("role", last.get("from")))
+    is_answered = _OTHER_ROLES.get(role, role) == "assistant"
+    return {column: [*cell] if is_answered else [*cell, {"role": "assistant", "content": SOME_ANSWER}]}
+
+
+def _listed(text: str) -> list[object]:
+    """The messages that a text holds as JSON, or the text as the one message of the user."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        found = None
+    if isinstance(found, list) and found and all(isinstance(message, dict) for message in found):
+        return found
+    return [{"role": "user", "content": text}]
 
 
 def _message(cells: Cells, column: str, number: int, message: object) -> dict[str, str]:

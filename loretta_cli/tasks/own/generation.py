@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from loretta_cli.errors import DataError
-from loretta_cli.tasks.base import Example, Generation, Task, Texts
+from loretta_cli.tasks.base import SOME_ANSWER, CellValues, Example, Generation, Task, Texts
 from loretta_cli.tasks.cells import Cells
 from loretta_cli.tasks.own.asked import Asked, OwnTask, columns_note
-from loretta_cli.tasks.own.chat import CHAT, MESSAGE_NAMES, read_chat
+from loretta_cli.tasks.own.chat import CHAT, MESSAGE_NAMES, read_chat, with_answer
 from loretta_cli.tasks.sources import Row, check_given, find_named
 from loretta_cli.tasks.wording import named_columns
 
@@ -48,6 +48,7 @@ def _make(asked: Asked) -> tuple[Task, list[str]]:
         scorer="squad",
         generation=CHAT,
         roles={"messages": messages},
+        unanswered=lambda values: with_answer(values, messages),
     )
     return task, [] if given.messages else [columns_note(messages=messages)]
 
@@ -66,6 +67,10 @@ def _pair(asked: Asked) -> tuple[Task, list[str]]:
         texts = cells.texts(prompt) if prompt is not None else {}
         texts |= {column: cells.written(column) for column in more}
         return Example(texts, answers=((cells.text(completion).strip(),),))
+
+    def unanswered(values: CellValues) -> CellValues:
+        found = {} if values.get(completion) else {completion: SOME_ANSWER}
+        return {**{column: values.get(column) or "" for column in more}, **found}
 
     def render(row: Texts) -> str:
         parts = [row[column].strip() for column in (prompt, *more) if column is not None]
@@ -88,6 +93,7 @@ def _pair(asked: Asked) -> tuple[Task, list[str]]:
             max_new_tokens=LONGEST_ANSWER,
         ),
         roles={"prompt": prompt, "completion": completion},
+        unanswered=unanswered,
     )
     is_found = given.completion is None or (given.prompt is None and prompt is not None)
     return task, [columns_note(prompt=prompt, completion=completion)] if is_found else []

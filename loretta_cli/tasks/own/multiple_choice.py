@@ -46,6 +46,7 @@ def _make(asked: Asked) -> tuple[Task, list[str]]:
         head=(text,),
         prompt=Prompt(render=lambda row: f"{row[text].strip()}\nAnswer:", options=(), cut=text),
         roles={"text": text, "label": label, "options": options[0] if len(options) == 1 else options},
+        unanswered=lambda values: {label: 0},
     )
     found = {"text": text, "label": label, "options": ", ".join(options)}
     missing = None in (given.text, given.label, given.options)

@@ -55,6 +55,7 @@ def _make(asked: Asked) -> tuple[Task, list[str]]:
         prompt=prompt if options else None,
         masked=masked if options else None,
         roles={"text": columns.text, "text_pair": columns.text_pair, "label": columns.label},
+        unanswered=lambda cells: {columns.label: values[0] if values else 0},
     )
     return task, _notes(columns)
 

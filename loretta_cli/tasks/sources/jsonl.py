@@ -34,7 +34,7 @@ def read_jsonl(path: Path, name: str) -> tuple[Row, ...]:
     # Not str.splitlines: it also breaks at characters that may stand inside a JSON text, such as U+2028.
     lines = read_text(path, name).split("\n")
     rows = tuple(
-        Row(_parse(line, f"{name}, line {number}"), name, number)
+        Row(parse_object(line, f"{name}, line {number}"), name, number)
         for number, line in enumerate(lines, start=1)
         if line.strip()
     )
@@ -43,7 +43,20 @@ def read_jsonl(path: Path, name: str) -> tuple[Row, ...]:
     return rows
 
 
-def _parse(line: str, place: str) -> dict[str, object]:
+def parse_object(line: str, place: str) -> dict[str, object]:
+    """The JSON object of a line.
+
+    Args:
+        line: The line.
+        place: What messages call it.
+
+    Returns:
+        Key to value.
+
+    Raises:
+        DataError: If it is not one JSON object, or a key stands twice in it.
+
+    """
     try:
         value = json.loads(line, object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
         _refuse_broken_characters(line, value)
