@@ -12,3 +12,12 @@ def counted(number: int, singular: str, plural: str = "") -> str:
         plural: What follows other numbers; the singular with an s if empty.
     """
     return f"{number:,} {singular if number == 1 else plural or singular + 's'}"
+
+
+def memory_in_words(size: int) -> str:
+    """A number of bytes in memory: ``812 MiB``, ``12.8 GiB``."""
+    if size < 2**20 and size:
+        return "< 1 MiB"
+    if size < 2**30:
+        return f"{size / 2**20:,.0f} MiB"
+    return f"{size / 2**30:,.1f} GiB"

@@ -25,6 +25,7 @@ from tests.rendering import curves_rendered_once
 from tests.tiny_folders import decoder_tokenizer, save_tiny_decoder, save_tiny_encoder
 
 HAS_GGUF = importlib.util.find_spec("gguf") is not None
+HAS_TENSORBOARD = importlib.util.find_spec("tensorboard") is not None
 PAGES = sorted((REPOSITORY / "docs").glob("*.md"))
 TWO_STEPS = ("--set", "training.max_steps=2", "--set", "training.batch_size=4")
 STAND_INS = {
@@ -131,6 +132,8 @@ def as_run_here(line: str) -> list[str]:
 def test_every_command_of_a_page_runs(page: Path, home: Path, tmp_path: Path) -> None:
     if "gguf" in "".join(commands(page)) and not HAS_GGUF:
         pytest.skip("the extra export is not installed")
+    if "--tracker" in "".join(commands(page)) and not HAS_TENSORBOARD:
+        pytest.skip("tensorboard is not installed")
     shutil.copytree(home, tmp_path, dirs_exist_ok=True)
     extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"][
         "optional-dependencies"
@@ -139,6 +142,8 @@ def test_every_command_of_a_page_runs(page: Path, home: Path, tmp_path: Path) ->
     for line in commands(page):
         if line.startswith("pip install"):
             assert set(re.findall(r"loretta-cli\[(\w+)\]", line)) <= set(extras), line
+        elif line.startswith("touch "):
+            (tmp_path / shlex.split(line)[1]).touch()
         elif "-m loretta_cli " in line:
             assert_launched(line)
         elif line.startswith("python -m "):

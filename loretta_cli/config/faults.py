@@ -197,6 +197,10 @@ def _advice(field: FieldInfo, value: object) -> str:
         near = difflib.get_close_matches(value.lower(), choices(field), n=1)
         return f"Did you mean {near[0]!r}?" if near else ""
     items = value if isinstance(value, list) else [value]
+    known = choices(field)
+    for item in (one for one in items if isinstance(one, str) and one not in known):
+        if near := difflib.get_close_matches(item.lower(), known, n=1):
+            return f"Did you mean {near[0]!r}?"
     if any(isinstance(item, bool | int | float) for item in items) and takes_text(field, in_lists=True):
         return "Put the value in quotes to make it text."
     return ""

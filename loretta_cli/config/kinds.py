@@ -6,7 +6,7 @@ Imports pydantic only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
@@ -62,6 +62,10 @@ def _whole_number(value: object) -> object:
 _Whole = BeforeValidator(_whole_number)
 _Number = BeforeValidator(_number)
 
+TrackerName = Annotated[
+    Literal["tensorboard", "trackio", "wandb"],
+    Expects("tensorboard, trackio or wandb", "these: tensorboard, trackio, wandb"),
+]
 Text = Annotated[str, StringConstraints(min_length=1), Expects("text", "texts")]
 Count = Annotated[int, _Whole, Field(gt=0), Expects("a whole number above 0", "whole numbers above 0")]
 LayerIndex = Annotated[

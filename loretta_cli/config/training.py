@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from loretta_cli.config.group import SettingsGroup
-from loretta_cli.config.kinds import Count, Expects, NotNegative, Positive, Seed, Share, Warmup
+from loretta_cli.config.kinds import Count, Expects, NotNegative, Positive, Seed, Share, TrackerName, Warmup
 
 
 class TrainingSettings(SettingsGroup):
@@ -64,6 +64,9 @@ class TrainingSettings(SettingsGroup):
         default=None, description="Keep so many of the last checkpoints, and the best; unset keeps all."
     )
     log_every: Count = Field(default=10, description="Steps between two lines of metrics.")
+    trackers: list[TrackerName] = Field(
+        default=[], description="Who else gets the metrics; nobody who is not named."
+    )
 
     @field_validator("warmup")
     @classmethod

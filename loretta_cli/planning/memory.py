@@ -78,7 +78,7 @@ def memory_of(
     for gradient in GRADIENTS:
         with_gradient = config if gradient == chosen else _other(config, gradient)
         try:
-            estimates[gradient] = _estimated(plan, with_gradient, train, evaluated, share)
+            estimates[gradient] = estimate_of(plan, with_gradient, train, evaluated, share)
         except Exception as error:  # whatever a model that has no values stumbles over
             why_not = f"{gradient}: {(str(error) or type(error).__name__).splitlines()[0][:200]}"
     return Memory(chosen, estimates, why_not)
@@ -94,9 +94,18 @@ def _other(config: Config, gradient: Gradient) -> Config:
     return config.model_copy(update={"training": training})
 
 
-def _estimated(
-    plan: Plan, config: Config, train: Sequence[Row], evaluated: Sequence[Row], share: int
+def estimate_of(
+    plan: Plan, config: Config, train: Sequence[Row], evaluated: Sequence[Row], share: int = 1
 ) -> MemoryEstimate:
+    """Estimate a training as its config says.
+
+    Args:
+        plan: The plan.
+        config: With the adapter's settings filled in.
+        train: Rows to train on.
+        evaluated: Rows to evaluate.
+        share: How many processes share a batch.
+    """
     plan = dataclasses.replace(plan, config=config)
     training, zo = config.training, config.zo
     held = _held(plan)

@@ -19,21 +19,22 @@ __all__ = ["Reporter", "SilentReporter", "make_reporter"]
 _TERMINALS_WITHOUT_CURSOR = {"dumb", "unknown"}
 
 
-def make_reporter(*, json: bool) -> Reporter:
+def make_reporter(*, json: bool, lines: bool = False) -> Reporter:
     """Choose the reporter that fits the flags and the terminal.
 
     Args:
         json: Whether stdout must hold exactly one JSON document.
+        lines: Whether it holds one for each result instead, a line each.
 
     Returns:
         The JSON reporter if asked for; the rich console if stderr is a terminal that can move its
-        cursor, unless ``TTY_INTERACTIVE`` or ``TTY_COMPATIBLE`` is 0; plain lines otherwise (pipes, log
-        files, CI).
+        cursor, unless ``TTY_INTERACTIVE`` or ``TTY_COMPATIBLE`` is 0 or ``CI`` is set; plain lines
+        otherwise (pipes, log files, CI).
     """
     if json:
         from loretta_cli.report.document import JsonReporter
 
-        return JsonReporter()
+        return JsonReporter(lines=lines)
     if _stderr_is_interactive():
         from loretta_cli.report.console import ConsoleReporter
 
@@ -49,4 +50,6 @@ def _stderr_is_interactive() -> bool:
         sys.stderr.isatty()
         and os.environ.get("TERM", "").lower() not in _TERMINALS_WITHOUT_CURSOR
         and "0" not in (os.environ.get("TTY_INTERACTIVE"), os.environ.get("TTY_COMPATIBLE"))
+        # Some services give a job a terminal, and keep every redrawing of it.
+        and os.environ.get("CI", "").lower() in ("", "0", "false")
     )

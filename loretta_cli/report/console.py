@@ -1,8 +1,8 @@
-"""The reporter for a person at a terminal: a panel, a progress bar, evaluation lines above it, tables.
+"""The reporter for a person at a terminal: a panel, a live table, evaluation lines above it, tables.
 
-Only this and :mod:`report.screen_tables` draw with rich. Width, colours and ``NO_COLOR`` are rich's own
-business: nothing is forced here. Every text is handed over as :class:`rich.text.Text`, so brackets in it are
-never markup.
+Only this, :mod:`report.live_table` and :mod:`report.screen_tables` draw with rich. Width, colours and
+``NO_COLOR`` are rich's own business: nothing is forced here. Every text is handed over as
+:class:`rich.text.Text`, so brackets in it are never markup.
 """
 
 from __future__ import annotations
@@ -10,19 +10,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from rich.cells import cell_len
 from rich.console import Console
+from rich.live import Live
 from rich.panel import Panel
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Column, Table
 from rich.text import Text
 
@@ -32,6 +23,7 @@ from loretta_cli.report.formatting import (
     one_line,
     tolerate_any_character,
 )
+from loretta_cli.report.live_table import ASCII_MARKS, MARKS, LiveTable
 from loretta_cli.report.plain import PlainReporter
 from loretta_cli.report.screen_tables import tables_for_screen
 
@@ -39,19 +31,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loretta_cli.errors import LorettaError
+    from loretta_cli.report.pace import Pace
 
 # Redrawing more often costs a small model on a CPU more than anyone sees.
 _REDRAWS_PER_SECOND = 4
-# The time to go is an average over this many seconds: steps may take minutes, and evaluations interrupt.
-_SPEED_WINDOW_SECONDS = 900.0
-# What the rest of the bar needs; the metric is left out where a narrow terminal has no room for it.
-_BAR_CELLS = 55
-_MARKS = {"down": "↓", "up": "↑", "same": "→", "best": "★"}
-_ASCII_MARKS = {"down": "v", "up": "^", "same": "=", "best": "*"}
 
 
 class ConsoleReporter:
-    """Colours, a panel and a progress bar on stderr; tables on stdout.
+    """Colours, a panel and a live table on stderr; tables on stdout.
 
     When stdout is no terminal, results are written as :class:`PlainReporter` writes them: nothing is
     wrapped or cut to fit a screen that is not there.
@@ -67,13 +54,9 @@ class ConsoleReporter:
         self._results = Console(file=stdout, markup=False, emoji=False, highlight=False)
         self._talk = Console(file=stderr, markup=False, emoji=False, highlight=False)
         self._plain = PlainReporter(stdout, stderr)
-        self._marks = _ASCII_MARKS if self._talk.options.ascii_only else _MARKS
-        self._progress: Progress | None = None
-        self._task = TaskID(0)
-        self._total_steps = 0
-        self._loss: float | None = None
-        self._loss_text = Text()
-        self._metric_text = Text()
+        self._is_ascii = self._talk.options.ascii_only
+        self._live: Live | None = None
+        self._training = LiveTable(0)
 
     def header(self, title: str, facts: Mapping[str, str]) -> None:
         """Draw a panel with the facts in two columns."""
@@ -86,7 +69,7 @@ class ConsoleReporter:
         )
 
     def note(self, message: str) -> None:
-        """Print the message, above the bar if there is one."""
+        """Print the message, above the live table if there is one."""
         self._say(Text(clean(message)))
 
     def warn(self, message: str) -> None:
@@ -94,67 +77,46 @@ class ConsoleReporter:
         self._say(Text.assemble(("Warning: ", "bold yellow"), clean(message)))
 
     def training_started(self, total_steps: int, first_step: int = 0) -> None:
-        """Start the progress bar."""
+        """Start the live table."""
         self.training_ended()
-        self._total_steps = total_steps
-        self._loss = None
-        self._loss_text, self._metric_text = Text(), Text()
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=None, table_column=Column(ratio=1, min_width=4)),
-            MofNCompleteColumn(),
-            _StatusColumn(self),
-            TimeElapsedColumn(),
-            TextColumn("eta", style="dim", markup=False),
-            TimeRemainingColumn(),
+        self._training = LiveTable(total_steps, first_step, ascii_only=self._is_ascii)
+        self._live = Live(
+            self._training,
             console=self._talk,
             refresh_per_second=_REDRAWS_PER_SECOND,
-            speed_estimate_period=_SPEED_WINDOW_SECONDS,
-            # Results go to stdout; only what others write to stderr is moved above the bar.
+            # Results go to stdout; only what others write to stderr is moved above the table.
             redirect_stdout=False,
-            expand=True,
         )
-        self._task = self._progress.add_task("Training", total=total_steps, completed=first_step)
-        self._progress.start()
+        self._live.start()
 
     def progress(self, step: int) -> None:
         """Move the bar; it is redrawn by a timer."""
-        if self._progress is not None:
-            self._progress.update(self._task, completed=step)
+        self._training.remaining.progress(step)
 
-    def logged(self, step: int, values: Mapping[str, float]) -> None:
-        """Show the loss in the bar, with an arrow for where it went since the last time."""
+    def logged(self, step: int, values: Mapping[str, float], pace: Pace | None = None) -> None:
+        """Show the values in the live table, the loss with its course."""
         self.progress(step)
-        loss = values.get("loss")
-        if loss is None:
-            return
-        if self._loss is None:
-            trend = Text()
-        elif loss < self._loss:
-            trend = Text(" " + self._marks["down"], style="green")
-        elif loss > self._loss:
-            trend = Text(" " + self._marks["up"], style="yellow")
-        else:
-            trend = Text(" " + self._marks["same"], style="dim")
-        self._loss = loss
-        self._loss_text = _named("loss", loss).append_text(trend)
+        self._training.logged(values, pace)
 
     def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:
-        """Print a line above the bar, with a star on the best so far."""
-        line = Text.assemble(("step ", "dim"), f"{step:>{len(str(self._total_steps))}}")
-        named = {name: _named(name, value) for name, value in values.items()}
-        for text in named.values():
-            line.append("  ").append_text(text)
+        """Print a line above the live table, with a star on the best so far."""
+        first = Text.assemble(("step ", "dim"), f"{step:>{len(str(self._training.remaining.total_steps))}}")
+        words = [first, *(_named(name, value) for name, value in values.items())]
+        best = []
         if is_best:
-            line.append(f"  {self._marks['best']} best", style="bold green")
-        self._say(line)
-        self._metric_text = next((text for name, text in named.items() if name != "loss"), self._metric_text)
+            star = (ASCII_MARKS if self._is_ascii else MARKS)["best"]
+            best = [Text(f"{star} best", style="bold green")]
+        # On a narrow terminal the main metric, which comes first, is left.
+        while len(words) > 2 and cell_len("  ".join(map(str, [*words, *best]))) > self._talk.width:
+            words.pop()
+        self._say(Text("  ").join([*words, *best]))
+        self._training.evaluated(step, values, split=split, is_best=is_best)
 
     def training_ended(self) -> None:
-        """Take the bar down; its last state stays on the screen."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress = None
+        """Take the live table down; its last state stays on the screen."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Draw a table; long text folds, numbers do not: columns without room for them stand below."""
@@ -199,34 +161,15 @@ class ConsoleReporter:
         """Print nothing: the same facts came as tables and lines."""
 
     def failure(self, error: LorettaError) -> None:
-        """Take the bar down, then print the error and its hint."""
+        """Take the live table down, then print the error and its hint."""
         self.training_ended()
         self._say(Text.assemble(("Error: ", "bold red"), clean(error.message)))
         if error.hint:
             self._say(Text.assemble(("Hint: ", "bold cyan"), clean(error.hint)))
 
-    def status(self) -> Text:
-        """Say what stands beside the bar: the last loss and its trend, the last main metric."""
-        room = self._talk.width - _BAR_CELLS - 2 * len(str(self._total_steps))
-        if not self._metric_text or self._metric_text.cell_len > room:
-            return self._loss_text
-        return Text("  ").join(text for text in (self._loss_text, self._metric_text) if text)
-
     def _say(self, text: Text) -> None:
         """One message to stderr; the terminal wraps it, so that paths stay whole."""
         self._talk.print(text, soft_wrap=True)
-
-
-class _StatusColumn(ProgressColumn):
-    """The part of the bar that follows the last events."""
-
-    def __init__(self, reporter: ConsoleReporter) -> None:
-        super().__init__(table_column=Column(no_wrap=True))
-        self._reporter = reporter
-
-    def render(self, task: Task) -> Text:
-        """Ask the reporter."""
-        return self._reporter.status()
 
 
 def _named(name: str, value: float) -> Text:

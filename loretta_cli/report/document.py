@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from loretta_cli.report.plain import PlainReporter
 
@@ -27,9 +27,15 @@ class JsonReporter(PlainReporter):
     Args:
         stdout: Where the document goes; the process's own stdout if None.
         stderr: Where everything else goes; the process's own stderr if None.
+        lines: Whether there are many results, each one document on a line of its own.
     """
 
-    _is_written = False
+    def __init__(
+        self, stdout: TextIO | None = None, stderr: TextIO | None = None, *, lines: bool = False
+    ) -> None:
+        super().__init__(stdout, stderr)
+        self._lines = lines
+        self._is_written = False
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Write nothing: the document holds the same facts."""
@@ -44,24 +50,26 @@ class JsonReporter(PlainReporter):
         """Write nothing: they are for people."""
 
     def result(self, payload: Mapping[str, object]) -> None:
-        """Write the document: ``payload`` and ``schema_version``.
+        """Write the document, or one of the lines: ``payload`` and ``schema_version``.
 
         Raises:
-            RuntimeError: If the document is written already.
+            RuntimeError: If the one document is written already.
             TypeError: If a value has no JSON form.
         """
-        if self._is_written:
+        if self._is_written and not self._lines:
             raise RuntimeError("The JSON document is written already; a command has one result.")
         document = json_ready({**payload, "schema_version": SCHEMA_VERSION})
         # ASCII escapes, so that no locale can spoil the document; built in full before a byte goes out.
-        text = json.dumps(document, indent=2, allow_nan=False)
+        text = json.dumps(document, indent=None if self._lines else 2, allow_nan=False)
         self._is_written = True
         self._stdout.write(text + "\n")
+        if self._lines:
+            self._stdout.flush()  # whoever reads them need not wait for the last one
 
     def failure(self, error: LorettaError) -> None:
         """Write the error to stderr, and as the document unless one is written already."""
         super().failure(error)
-        if not self._is_written:
+        if self._lines or not self._is_written:
             facts = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
             self.result({"error": facts})
 

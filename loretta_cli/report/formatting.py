@@ -62,6 +62,12 @@ def display_number(name: str, value: float) -> str:
     return compact_number(value) if abs(value) >= 1000 else f"{value:#.4g}".removesuffix(".")
 
 
+def clock_time(seconds: float) -> str:
+    """A duration as hours, minutes and seconds: "0:12:03", "147:00:00"."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
 def clean(text: str) -> str:
     """``text`` without control characters (escape codes, carriage returns); newlines and tabs stay."""
     return text.translate(_CONTROL_CHARACTERS)

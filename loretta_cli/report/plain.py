@@ -1,24 +1,25 @@
 """The reporter for pipes, log files and CI: plain lines, no control characters, no redrawing.
 
-Each logged or evaluated event is one ``key=value`` line whose keys are stable. Imports only
-:mod:`report.formatting`.
+Each logged or evaluated event is one ``key=value`` line whose keys are stable. Imports only :mod:`numerals`,
+:mod:`report.formatting` and :mod:`report.pace`.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from typing import TYPE_CHECKING, TextIO
 
-from loretta_cli.numerals import counted
+from loretta_cli.numerals import counted, memory_in_words
 from loretta_cli.report.formatting import (
     align_table,
     brackets,
     clean,
+    clock_time,
     compact_number,
     one_line,
     tolerate_any_character,
 )
+from loretta_cli.report.pace import Pace, Remaining
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,7 +38,7 @@ class PlainReporter:
     def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
         self._stdout = tolerate_any_character(stdout or sys.stdout)
         self._stderr = tolerate_any_character(stderr or sys.stderr)
-        self._started_at: float | None = None
+        self._remaining: Remaining | None = None
         self._step = 0
 
     def header(self, title: str, facts: Mapping[str, str]) -> None:
@@ -57,7 +58,7 @@ class PlainReporter:
 
     def training_started(self, total_steps: int, first_step: int = 0) -> None:
         """Write how many steps there are."""
-        self._started_at = time.monotonic()
+        self._remaining = Remaining(total_steps, first_step)
         self._step = first_step
         resumed = f", going on after step {first_step}" if first_step else ""
         self._say(f"training: {counted(total_steps, 'step')}{resumed}")
@@ -65,10 +66,13 @@ class PlainReporter:
     def progress(self, step: int) -> None:
         """Write nothing: a log file wants a line an interval, not a line a step."""
         self._step = step
+        if self._remaining is not None:
+            self._remaining.progress(step)
 
-    def logged(self, step: int, values: Mapping[str, float]) -> None:
-        """Write ``step=10 loss=0.6931 learning_rate=0.001``."""
-        self._say(" ".join([f"step={step}", *_pairs(values)]))
+    def logged(self, step: int, values: Mapping[str, float], pace: Pace | None = None) -> None:
+        """Write ``step=10 loss=0.6931 learning_rate=0.001 of=200 tokens_per_second=5120 eta=0:01:12``."""
+        self.progress(step)
+        self._say(" ".join([f"step={step}", *_pairs(values), *self._how_fast(pace)]))
 
     def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:
         """Write ``step=32 split=validation accuracy=0.81 loss=0.41 best=true``."""
@@ -77,10 +81,10 @@ class PlainReporter:
 
     def training_ended(self) -> None:
         """Write the last step and the time taken, once."""
-        if self._started_at is None:
+        if self._remaining is None:
             return
-        seconds = time.monotonic() - self._started_at
-        self._started_at = None
+        seconds = self._remaining.elapsed
+        self._remaining = None
         self._say(f"training ended: step={self._step} seconds={seconds:.1f}")
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -111,6 +115,21 @@ class PlainReporter:
         self._say(f"error: {error.message}")
         if error.hint:
             self._say(f"hint: {error.hint}")
+
+    def _how_fast(self, pace: Pace | None) -> list[str]:
+        """``name=value`` for how far the training is, how fast it goes and what it takes."""
+        found: dict[str, str] = {}
+        if self._remaining is not None:
+            found["of"] = str(self._remaining.total_steps)
+        if pace is not None:
+            for name in ("tokens_per_second", "rows_per_second", "forward_passes_per_second", "queries"):
+                if (value := getattr(pace, name)) is not None:
+                    found[name] = compact_number(value)
+        if self._remaining is not None and (seconds := self._remaining.seconds()) is not None:
+            found["eta"] = clock_time(seconds)
+        if pace is not None and pace.memory_bytes is not None:
+            found["memory"] = memory_in_words(pace.memory_bytes).replace(" ", "")
+        return [f"{name}={value}" for name, value in found.items()]
 
     def _say(self, text: str) -> None:
         """One message to stderr."""

@@ -1,4 +1,7 @@
-"""The seam between the library and whoever watches it. Imports only :mod:`errors`, for typing."""
+"""The seam between the library and whoever watches it.
+
+Imports only :mod:`errors` and :mod:`report.pace`, for typing.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loretta_cli.errors import LorettaError
+    from loretta_cli.report.pace import Pace
 
 
 class Reporter(Protocol):
@@ -43,12 +47,13 @@ class Reporter(Protocol):
     def progress(self, step: int) -> None:
         """Count a step as done; called for every step, so it is cheap."""
 
-    def logged(self, step: int, values: Mapping[str, float]) -> None:
+    def logged(self, step: int, values: Mapping[str, float], pace: Pace | None = None) -> None:
         """Show training values at a log interval (stderr).
 
         Args:
             step: Optimizer steps done.
             values: Such as ``loss`` and ``learning_rate``.
+            pace: How fast the steps since the last interval went, if that is known.
         """
 
     def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from loretta_cli.errors import LorettaError
+    from loretta_cli.report.pace import Pace
 
 
 class SilentReporter:
@@ -28,7 +29,7 @@ class SilentReporter:
     def progress(self, step: int) -> None:
         """Do nothing."""
 
-    def logged(self, step: int, values: Mapping[str, float]) -> None:
+    def logged(self, step: int, values: Mapping[str, float], pace: Pace | None = None) -> None:
         """Do nothing."""
 
     def evaluated(self, step: int, values: Mapping[str, float], *, split: str, is_best: bool) -> None:

@@ -1,4 +1,4 @@
-"""What happens beside the training loop: reporting, the metrics log, the best adapter, a dead loss."""
+"""What happens beside the training loop: reporting, the metrics log, the best adapter."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from loretta_cli.artifacts.checkpoints import name_of
 from loretta_cli.artifacts.files import new_folder
 from loretta_cli.artifacts.metrics_log import MetricsLog
-from loretta_cli.errors import TrainingError
 from loretta_cli.report import Reporter
 from loretta_cli.training.gradients import GradientEstimator
+from loretta_cli.training.throughput import Throughput
 
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 TRAIN_VALUES = ("loss", "learning_rate", "grad_norm", "epoch")
@@ -29,6 +29,7 @@ class ReportCallback(TrainerCallback):
         log: Keeps it; None on every process but the first.
         split: What the rows of an evaluation are called.
         estimator: Where gradients come from, once there is one; its forward passes are kept in each record.
+        throughput: Knows how fast the training goes.
     """
 
     def __init__(
@@ -37,11 +38,13 @@ class ReportCallback(TrainerCallback):
         log: MetricsLog | None,
         split: str,
         estimator: Callable[[], GradientEstimator],
+        throughput: Throughput,
     ) -> None:
         self.reporter = reporter
         self.log = log
         self.split = split
         self.estimator = estimator
+        self.throughput = throughput
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -72,11 +75,7 @@ class ReportCallback(TrainerCallback):
         logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Keep a training record; stop at a loss that is not a number.
-
-        Raises:
-            TrainingError: If the loss is not finite.
-        """
+        """Keep a training record."""
         if logs is None or "loss" not in logs:
             return
         without = self.estimator().without()
@@ -84,12 +83,8 @@ class ReportCallback(TrainerCallback):
         if "learning_rate" in values and (estimates := self.estimator().summary()):
             values["learning_rate"] *= estimates["pace"]
         self._keep(state.global_step, "train", values)
-        self.reporter.logged(state.global_step, values)
-        if not math.isfinite(loss := values.get("loss", 0.0)):
-            raise TrainingError(
-                f"The loss is {loss} at step {state.global_step}: training has diverged.",
-                hint="Lower training.learning_rate, lengthen training.warmup, or use model.dtype=float32.",
-            )
+        pace = self.throughput.measured(state.global_step)
+        self.reporter.logged(state.global_step, values, pace)
 
     def on_evaluate(
         self,

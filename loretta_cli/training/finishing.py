@@ -22,6 +22,7 @@ from loretta_cli.planning.plan import AdaptedModel, Plan
 from loretta_cli.report.curves import draw_curves
 from loretta_cli.training.callbacks import ADAPTER_FILES
 from loretta_cli.training.parallel import state_to_save
+from loretta_cli.training.throughput import median_tokens_per_second
 from loretta_cli.training.trainer import AdapterTrainer
 
 
@@ -38,7 +39,8 @@ class TrainReport:
     happened, and the ``pace``: what the learning rate was multiplied by in the end, 1 without rollbacks.
     ``seconds`` is the training time of this process: of the last part, where a run was resumed.
     ``data`` has the ``source``, the ``protocol``, and of each split the rows (``train_rows``, …) and their
-    ``sha256``; ``adapter_bytes`` is the size of the adapter's file.
+    ``sha256``; ``adapter_bytes`` is the size of the adapter's file. ``tokens_per_second`` is the median over
+    the log intervals, None where none was measured.
     """
 
     run: str
@@ -60,6 +62,7 @@ class TrainReport:
     zeroth_order: Mapping[str, object] | None
     data: Mapping[str, object]
     adapter_bytes: int
+    tokens_per_second: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The fields of the contract."""
@@ -126,6 +129,7 @@ def finish(
         zeroth_order=trainer.estimator.summary(),
         data=describe_data(plan.config, plan.data),
         adapter_bytes=0,
+        tokens_per_second=median_tokens_per_second(MetricsLog(run.throughput_file)),
     )
     with new_folder(run.adapter, replace=True) as adapter:
         if trainer.is_deepspeed_enabled:

@@ -91,10 +91,10 @@ class InterruptionCallback(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Save now, unless the end of the epoch comes next, which evaluates and saves by itself."""
-        self._is_due = _any_process(self.interruption.asked, args.device)
+        self._is_due = any_process(self.interruption.asked, args.device)
         if not self._is_due:
             return
-        self._is_inside_epoch = not float(state.epoch or 0).is_integer()
+        self._is_inside_epoch = is_inside_epoch(state)
         if self._is_inside_epoch or args.save_strategy != "epoch":
             control.should_save = control.should_log = True
 
@@ -114,8 +114,13 @@ class InterruptionCallback(TrainerCallback):
             control.should_training_stop = True
 
 
-def _any_process(asked: bool, device: torch.device) -> bool:
-    """Whether any process was told to stop; all hear the same at the same step."""
+def is_inside_epoch(state: TrainerState) -> bool:
+    """Whether the step that was just taken is not the last of an epoch."""
+    return not float(state.epoch or 0).is_integer()
+
+
+def any_process(asked: bool, device: torch.device) -> bool:
+    """Whether any process was asked for something; all hear the same at the same step."""
     if processes().count == 1:
         return asked
     import torch.distributed as dist

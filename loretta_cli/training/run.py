@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
@@ -34,6 +33,7 @@ from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.environment import describe_environment
 from loretta_cli.numerals import counted
 from loretta_cli.planning.plan import AdaptedModel, Plan, load_base, make_plan, put_adapter
+from loretta_cli.planning.remedies import Need
 from loretta_cli.processes import another_has_failed, connect, disconnect, from_first, processes
 from loretta_cli.report import Reporter
 from loretta_cli.tasks.forms import Encoded
@@ -46,12 +46,20 @@ from loretta_cli.training.gradients.length import length_of_training
 from loretta_cli.training.header import facts
 from loretta_cli.training.interruption import InterruptionCallback, signals_finish_the_step
 from loretta_cli.training.objectives import batch_scorer
+from loretta_cli.training.out_of_memory import Activity, given_settings, memory_explained
 from loretta_cli.training.parallel import (
     asked_to_shard,
     check_same_engine,
     shard_base,
 )
+from loretta_cli.training.save_on_request import SaveOnRequest, request_files
+from loretta_cli.training.throughput import Throughput
+from loretta_cli.training.trackers import check_trackers
+from loretta_cli.training.tracking import logs_of, tracked
 from loretta_cli.training.trainer import AdapterTrainer
+from loretta_cli.training.watch import watch_over
+from loretta_cli.training.watching.rows import check_rows
+from loretta_cli.training.watching.tensors import idle_head
 from loretta_cli.tuners.carrying import carry_over
 from loretta_cli.tuners.settings import outside_head
 
@@ -127,6 +135,7 @@ def train_one(
         start_from: A saved adapter whose tensors are taken before training.
         start_with_head: Whether those of its classification head are taken too.
     """
+    check_trackers(config.training.trackers)
     shard = asked_to_shard(config)
     begun = RunFolder(folder) if resume else None
     if begun is not None:
@@ -145,34 +154,44 @@ def train_one(
     if start_from is not None:
         carry_over(adapted.model, start_from, with_head=start_with_head)
     rows = encode_rows(plan, reporter)
+    said = [idle_head(base.new_modules, adapted.model), check_rows(rows.train.rows, plan.data.train)]
+    for warning in filter(None, said):
+        reporter.warn(warning)
     length_of_training(adapted.config, len(rows.train.rows))  # refused before there is a folder
     run = begun or create_together(folder, adapted.config, overwrite=overwrite, origins=origins)
     reporter.header(f"Training {config.adapter.method} on {plan.data.task.name}", facts(plan, adapted, run))
     checkpoint = from_first(last_complete(run.checkpoints)) if resume else None
-    log = MetricsLog(run.metrics_file) if processes().is_first else None
-    with explained(folder), held(run):
+    taken = step_of(checkpoint) if checkpoint else 0
+    with (
+        explained(folder),
+        held(run),
+        tracked(adapted.config, run, reporter, taken=taken if resume else None) as tracking,
+    ):
+        log, speeds = logs_of(run, tracking)
         if resume:
-            step = step_of(checkpoint) if checkpoint else 0
             reporter.note(
-                f"resuming after step {step}" if checkpoint else "no complete checkpoint yet: starting anew"
+                f"resuming after step {taken}" if checkpoint else "no complete checkpoint yet: starting anew"
             )
-            if log is not None:
-                log.truncate_after(step)
+            for one in filter(None, (log, speeds)):
+                one.truncate_after(taken)
         if log is not None:
             write_json(run.environment_file, describe_environment())
             record_base(plan, run)
         if shard:
             reporter.note(f"the frozen base is divided among {processes().count} processes")
             shard_base(adapted.model)
-        taken = step_of(checkpoint) if checkpoint else 0
-        trainer = make_trainer(plan, adapted, rows, run, reporter, log, taken=taken)
+        trainer = make_trainer(
+            plan, adapted, rows, run, reporter, log, taken=taken, speeds=speeds, new=base.new_modules
+        )
         if checkpoint is not None:
             check_same_engine(checkpoint, deepspeed=trainer.is_deepspeed_enabled)
         started = time.monotonic()
-        if checkpoint is None or not trainer.take_up_ended(checkpoint):
-            _fit(trainer, checkpoint, run, reporter)
-        seconds = time.monotonic() - started
-        found = evaluate_reported(plan, trainer, rows.validation)
+        with memory_explained(trainer.activity, memory_needed(plan, adapted, rows, run), run):
+            if checkpoint is None or not trainer.take_up_ended(checkpoint):
+                _fit(trainer, checkpoint, run, reporter)
+            seconds = time.monotonic() - started
+            with trainer.activity.doing("in the evaluation of the best adapter", is_evaluation=True):
+                found = evaluate_reported(plan, trainer, rows.validation)
         report = finish(plan, adapted, run, trainer, log, found, seconds) if log is not None else None
         finished = from_first(report)
     assert finished is not None
@@ -215,23 +234,34 @@ def _fit(trainer: AdapterTrainer, checkpoint: Path | None, run: RunFolder, repor
 
     Raises:
         Interrupted: If a signal came.
-        TrainingError: If a GPU has too little memory, or the disk too little room.
+        TrainingError: If the disk has too little room.
     """
     try:
         with disk_explained(run), signals_finish_the_step(reporter) as interruption:
             trainer.add_callback(InterruptionCallback(interruption))
             trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    except torch.OutOfMemoryError as error:
-        raise TrainingError(
-            f"The GPU is out of memory at step {trainer.state.global_step}.",
-            hint="Lower training.batch_size (and raise training.gradient_accumulation), set "
-            "training.gradient_checkpointing=true, or lower data.max_length.",
-        ) from error
     finally:
         reporter.training_ended()
     if interruption.asked or interruption.step is not None:
         step, steps = trainer.state.global_step, trainer.state.max_steps
         raise Interrupted(f"Interrupted after step {step} of {steps}; there is a checkpoint of it.")
+
+
+def memory_needed(
+    plan: Plan, adapted: AdaptedModel, rows: RunRows, run: RunFolder
+) -> Callable[[Activity], Need]:
+    """What a run needs memory for, by what it is doing."""
+    base: Any = adapted.model.get_base_model()
+    return lambda activity: Need(
+        plan,
+        adapted.config,
+        rows.train.rows,
+        rows.selection.encoded.rows,
+        work="evaluation" if activity.is_evaluation else "training",
+        dtype=base.dtype,
+        given=given_settings(run, adapted.config),
+        share=processes().count,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +302,13 @@ def make_trainer(
     log: MetricsLog | None,
     *,
     taken: int,
+    speeds: MetricsLog | None = None,
+    new: Sequence[str] = (),
 ) -> AdapterTrainer:
-    """The Trainer of a run; only the first process has a log, and ``taken`` steps lie behind the adapter."""
+    """The Trainer of a run; only the first process has logs, and ``taken`` steps lie behind the adapter.
+
+    ``new`` are the modules of which the checkpoint had no weights.
+    """
     settings, form = adapted.config.training, plan.form
     steps = settings.max_steps
     if adapted.config.zo.max_forward_passes is not None:
@@ -283,7 +318,9 @@ def make_trainer(
     def evaluation(model: nn.Module) -> Mapping[str, float]:
         batch_size, only_loss = settings.evaluation_batch_size, chosen_by == "loss"
         try:
-            return evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss).metrics
+            found = evaluate(model, form, rows.selection, batch_size=batch_size, only_loss=only_loss)
+            watch.heard_evaluation(found)
+            return found.metrics
         except NotFiniteError:
             if settings.gradient != "zo":
                 raise
@@ -291,9 +328,14 @@ def make_trainer(
             worst = math.inf if chosen_by in LOWER_IS_BETTER else -math.inf
             return {chosen_by: worst, "loss": math.inf}
 
+    throughput = Throughput(lambda: trainer.estimator, speeds)
+    watch = watch_over(plan, adapted, run, reporter, lambda: trainer.estimator, metric=chosen_by, head=new)
     callbacks: list[Any] = [
-        ReportCallback(reporter, log, plan.data.selection_split, lambda: trainer.estimator),
+        throughput,
+        ReportCallback(reporter, log, plan.data.selection_split, lambda: trainer.estimator, throughput),
+        watch,
         BestAdapterCallback(run.best),
+        SaveOnRequest(request_files(run), reporter),
     ]
     if settings.early_stopping is not None:
         callbacks.append(EarlyStoppingCallback(settings.early_stopping))
@@ -301,6 +343,8 @@ def make_trainer(
         form=form,
         evaluation=evaluation,
         keep_checkpoints=settings.keep_checkpoints,
+        count=throughput.add,
+        watch=watch,
         scorer=batch_scorer(settings.objective, form, rows.train.rows, plan.data.train),
         model=adapted.model,
         args=training_arguments(

@@ -5,7 +5,7 @@ Overridden: ``training_step`` (gradients come from an estimator), ``evaluate`` (
 batches of one), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
 asking the hub), ``_save_checkpoint`` and ``_get_output_dir`` (whole or not at all), ``_load_best_model``
 (from where the run lies now), ``_load_from_checkpoint`` (both without a second copy of weights that are
-trained in place).
+trained in place), ``_get_grad_norm`` (the watch hears of it).
 
 Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no
 wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and
@@ -35,6 +35,7 @@ from loretta_cli.training.checkpointing import whole_checkpoint
 from loretta_cli.training.gradients import BatchLoss, GradientEstimator, Moment
 from loretta_cli.training.gradients.vector import trained_parameters
 from loretta_cli.training.objectives import BatchScorer
+from loretta_cli.training.out_of_memory import Activity
 from loretta_cli.training.parallel import average_gradients, make_equal, state_to_save
 from loretta_cli.training.sampling import (
     NUMBER,
@@ -44,6 +45,7 @@ from loretta_cli.training.sampling import (
     WeightedCollator,
     WeightedRows,
 )
+from loretta_cli.training.watch import Watch
 
 
 class AdapterTrainer(Trainer):
@@ -54,6 +56,9 @@ class AdapterTrainer(Trainer):
         evaluation: From the model to the metrics that choose the checkpoint, ``loss`` among them.
         scorer: Scores a batch, where a metric of it is what the training improves; None for its loss.
         keep_checkpoints: How many of the last are kept, beside the best; None keeps all.
+        count: Hears of each batch that is trained on.
+        activity: Told what is being done.
+        watch: Hears of each loss and gradient.
         **options: Passed to ``transformers.Trainer``.
     """
 
@@ -68,6 +73,9 @@ class AdapterTrainer(Trainer):
         evaluation: Callable[[nn.Module], Mapping[str, float]],
         scorer: BatchScorer | None = None,
         keep_checkpoints: int | None = None,
+        count: Callable[[Mapping[str, Any]], None] | None = None,
+        activity: Activity | None = None,
+        watch: Watch | None = None,
         **options: Any,
     ) -> None:
         super().__init__(data_collator=form.collate, **options)
@@ -75,6 +83,9 @@ class AdapterTrainer(Trainer):
         self.evaluation = evaluation
         self.scorer = scorer
         self.keep_checkpoints = keep_checkpoints
+        self.count = count
+        self.activity = activity or Activity()
+        self.watch = watch
         self._writing_below: Path | None = None
         self._evaluated_after = 0
         # The loss is a mean over the batch, whatever the model's own loss would have counted.
@@ -95,7 +106,10 @@ class AdapterTrainer(Trainer):
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None
     ) -> torch.Tensor:
         """Have the estimator add the gradient of one batch to ``.grad``; returns the loss."""
+        self.activity.now = f"in training step {self.state.global_step + 1:,}"
         batch = self._prepare_inputs(inputs)
+        if self.count is not None:
+            self.count(batch)
         score = None
         if self.scorer is not None:
             score = functools.partial(self.scorer, model, batch[NUMBER].tolist())
@@ -121,7 +135,16 @@ class AdapterTrainer(Trainer):
         )
         if self.averages_gradients and self.estimator.averages and moment.is_last:
             average_gradients(model.parameters())
+        if self.watch is not None:
+            self.watch.heard(batch, value, moment, has_gradients=not self.is_deepspeed_enabled)
         return value
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm=grad_norm)
+        # A gradient that is scaled for half precision may overflow; its step is then left out.
+        if self.watch is not None and not self.is_deepspeed_enabled and self.accelerator.scaler is None:
+            self.watch.heard_norm(norm)
+        return norm
 
     @property
     def model_in_use(self) -> nn.Module:
@@ -131,7 +154,9 @@ class AdapterTrainer(Trainer):
 
     def evaluate(self, *arguments: Any, **options: Any) -> dict[str, float]:
         """The metrics that choose the checkpoint, each with the prefix that Trainer looks for."""
-        found = self.evaluation(self.model_in_use)
+        step = self.state.global_step
+        with self.activity.doing(f"in the evaluation after step {step:,}", is_evaluation=True):
+            found = self.evaluation(self.model_in_use)
         self._evaluated_after = self.state.global_step
         metrics = {f"eval_{name}": value for name, value in found.items()}
         self.log(dict(metrics))
@@ -199,7 +224,10 @@ class AdapterTrainer(Trainer):
         if best:
             # Trainer looks for it where it is writing.
             self.state.best_model_checkpoint = str(folder / name_of(best))
-        with whole_checkpoint(folder, name_of(step)) as self._writing_below:
+        with (
+            self.activity.doing(f"while saving the checkpoint of step {step:,}"),
+            whole_checkpoint(folder, name_of(step)) as self._writing_below,
+        ):
             super()._save_checkpoint(model, trial)
             self.accelerator.wait_for_everyone()
         self._writing_below = None

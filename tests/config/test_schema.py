@@ -77,6 +77,7 @@ def test_the_defaults_of_training_are_the_documented_ones():
         "early_stopping": None,
         "keep_checkpoints": None,
         "log_every": 10,
+        "trackers": [],
     }
 
 

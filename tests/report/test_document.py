@@ -57,7 +57,7 @@ def test_stdout_holds_the_document_and_nothing_else(
         "metrics": {"accuracy": 1.0},
         "schema_version": 1,
     }
-    assert "step=1 loss=0.5\n" in err.getvalue()
+    assert "step=1 loss=0.5 of=2 " in err.getvalue()
     assert "a line" not in err.getvalue()
 
 
@@ -137,3 +137,22 @@ def test_common_values_have_a_json_form(value: object, ready: object) -> None:
     result = json_ready(value)
     assert result == ready
     assert json.loads(json.dumps(result)) == ready
+
+
+def test_of_many_results_each_is_a_line_that_is_there_at_once() -> None:
+    flushed: list[str] = []
+
+    class Stream(io.StringIO):
+        def flush(self) -> None:
+            flushed.append(self.getvalue())
+
+    out = Stream()
+    reporter = JsonReporter(out, io.StringIO(), lines=True)
+    reporter.result({"row": 1})
+    reporter.result({"row": 2})
+    reporter.failure(DataError("Broken.", hint="Mend it."))
+
+    rows = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [row.get("row") for row in rows] == [1, 2, None]
+    assert rows[2]["error"]["message"] == "Broken."
+    assert len(flushed[0].splitlines()) == 1

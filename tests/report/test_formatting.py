@@ -10,6 +10,7 @@ import pytest
 from loretta_cli.report.formatting import (
     align_table,
     clean,
+    clock_time,
     compact_number,
     display_number,
     is_number_column,
@@ -99,3 +100,11 @@ def test_a_stream_shows_a_question_mark_for_what_its_encoding_lacks() -> None:
 def test_a_stream_that_tolerates_already_keeps_its_way() -> None:
     stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
     assert tolerate_any_character(stream).errors == "backslashreplace"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0:00:00"), (59.6, "0:01:00"), (723, "0:12:03"), (7 * 86400 + 1, "168:00:01")],
+)
+def test_a_duration_has_hours_minutes_and_seconds(seconds: float, text: str) -> None:
+    assert clock_time(seconds) == text

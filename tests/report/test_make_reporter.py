@@ -26,7 +26,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture(autouse=True)
 def _ordinary_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "CI"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("TERM", "xterm-256color")
 
@@ -48,7 +48,13 @@ def test_a_pipe_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("TERM", "dumb"), ("TERM", "unknown"), ("TTY_INTERACTIVE", "0"), ("TTY_COMPATIBLE", "0")],
+    [
+        ("TERM", "dumb"),
+        ("TERM", "unknown"),
+        ("TTY_INTERACTIVE", "0"),
+        ("TTY_COMPATIBLE", "0"),
+        ("CI", "true"),
+    ],
 )
 def test_a_terminal_that_cannot_redraw_gets_plain_lines(
     monkeypatch: pytest.MonkeyPatch, name: str, value: str
@@ -84,7 +90,7 @@ def test_the_silent_reporter_takes_every_event_and_writes_nothing(capsys: pytest
 @pytest.mark.parametrize("kind", [ConsoleReporter, PlainReporter, JsonReporter, SilentReporter])
 def test_every_reporter_has_each_event_of_the_protocol_with_its_signature(kind: type) -> None:
     events = [name for name in vars(Reporter) if not name.startswith("_")]
-    assert len(events) == 13
+    assert len(events) == 14
     for name in events:
         assert inspect.signature(getattr(kind, name)) == inspect.signature(getattr(Reporter, name)), name
 

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from loretta_cli.errors import ConfigError
+from loretta_cli.report.pace import Pace
 from loretta_cli.report.plain import PlainReporter
 
 
@@ -29,6 +30,38 @@ def reporter(out: io.StringIO, err: io.StringIO) -> PlainReporter:
 def test_a_logged_event_is_one_key_value_line(reporter: PlainReporter, err: io.StringIO) -> None:
     reporter.logged(10, {"loss": 0.693147, "learning_rate": 0.001})
     assert err.getvalue() == "step=10 loss=0.6931 learning_rate=0.001\n"
+
+
+def test_a_training_adds_how_far_it_is_how_fast_it_goes_and_what_it_takes(
+    reporter: PlainReporter, err: io.StringIO
+) -> None:
+    reporter.training_started(200)
+    reporter.progress(10)
+    pace = Pace(2.0, 5119.9, 40.25, memory_bytes=812 * 2**20)
+    reporter.logged(10, {"loss": 0.693147, "learning_rate": 0.001}, pace)
+
+    line = err.getvalue().splitlines()[-1]
+    keys = "step loss learning_rate of tokens_per_second rows_per_second eta memory"
+    assert [pair.partition("=")[0] for pair in line.split(" ")] == keys.split()
+    assert line.startswith(
+        "step=10 loss=0.6931 learning_rate=0.001 of=200 tokens_per_second=5120 rows_per_second=40.25 eta="
+    )
+    assert re.search(r" eta=\d+:\d\d:\d\d memory=812MiB$", line)
+
+
+def test_a_zeroth_order_training_adds_its_forward_passes(reporter: PlainReporter, err: io.StringIO) -> None:
+    reporter.training_started(200)
+    reporter.logged(1, {"loss": 0.5}, Pace(1.0, None, 8.0, 16.0, 4))
+
+    assert " rows_per_second=8 forward_passes_per_second=16 queries=4 eta=" in err.getvalue()
+    assert "tokens_per_second" not in err.getvalue()
+
+
+def test_before_the_first_step_there_is_no_time_to_go(reporter: PlainReporter, err: io.StringIO) -> None:
+    reporter.training_started(200, first_step=5)
+    reporter.logged(5, {"loss": 0.5})
+
+    assert err.getvalue().splitlines()[-1] == "step=5 loss=0.5 of=200"
 
 
 @pytest.mark.parametrize(("is_best", "word"), [(True, "true"), (False, "false")])

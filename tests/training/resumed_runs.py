@@ -101,7 +101,8 @@ def last_checkpoint(run: Path) -> Path:
 
 def report_of(run: Path) -> dict[str, Any]:
     report: dict[str, Any] = json.loads((run / "report.json").read_text(encoding="utf-8"))
-    return {key: report[key] for key in report if key not in ("run", "seconds", "peak_memory_bytes")}
+    changing = ("run", "seconds", "peak_memory_bytes", "tokens_per_second")
+    return {key: report[key] for key in report if key not in changing}
 
 
 def validation_records(run: Path) -> list[dict[str, Any]]:

@@ -109,7 +109,7 @@ def one(place: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def first(place: Path) -> Launch:
-    """Runs ``two``, ``parts`` and ``whole``, an evaluation, ``stopped`` and resumed, ``cut`` by a kill."""
+    """``two``, ``parts``, an evaluation, ``whole``, ``stopped`` and resumed, ``saved``, ``cut`` by a kill."""
     commands = [
         _long(place, place / "two"),
         _long(place, place / "parts", "training.shard_base=true"),
@@ -117,12 +117,13 @@ def first(place: Path) -> Launch:
         _short(place, place / "whole"),
         ["stop@7", *_short(place, place / "stopped")],
         ["train", "--output", str(place / "stopped"), "--resume", "--json"],
+        ["save@4", *_short(place, place / "saved")],
         ["die@7", *_short(place, place / "cut")],
     ]
     done = launch(place / "first", *commands)
     for rank in done.ranks:
         # Of the last, one process is killed; what the launcher then does to the other has no set order.
-        assert [code for code, _, _ in rank["outcomes"]][:6] == [0, 0, 0, 0, 130, 0], done.stderr
+        assert [code for code, _, _ in rank["outcomes"]][:7] == [0, 0, 0, 0, 130, 0, 0], done.stderr
     return done
 
 
@@ -161,7 +162,7 @@ def test_a_process_holds_about_half_of_a_divided_base_and_all_of_another(first: 
 def test_every_process_ends_with_the_same_adapter_bit_for_bit(first: Launch) -> None:
     ours, theirs = ([model["trained"] for model in rank["models"]] for rank in first.ranks)
 
-    assert len(ours) == 5, "three runs, one that stopped, and its rest"
+    assert len(ours) == 6, "four runs, one that stopped, and its rest"
     assert ours == theirs
 
 
@@ -211,6 +212,16 @@ def test_if_one_process_is_told_to_stop_all_stop_at_the_same_step(place: Path, f
     assert "error" not in silent
     assert "resuming after step 8" in first.ranks[0]["outcomes"][5][2]
     _assert_same_numbers(place / "stopped", place / "whole", records=12 + 4)
+
+
+def test_a_checkpoint_that_is_asked_for_is_one_of_all_processes(place: Path, first: Launch) -> None:
+    (_, _, told), (_, _, silent) = (rank["outcomes"][6] for rank in first.ranks)
+    assert told.count("saved, as the file") == 1
+    assert "saved" not in silent
+    assert len(list((place / "saved" / "checkpoints" / "checkpoint-5").glob("rng_state_*"))) == 2
+    assert not (place / "saved" / "save").exists()
+    # The line of the training loss is there at every step anyway.
+    _assert_same_numbers(place / "saved", place / "whole", records=12 + 4)
 
 
 def test_one_process_goes_on_with_the_run_of_two(

@@ -61,7 +61,7 @@ OTHER_VALUES: dict[str, Any] = {
 
 NOT_ARGUMENTS = {
     *("gradient", "objective", "early_stopping", "evaluation_batch_size", "select_by", "shard_base"),
-    "keep_checkpoints",
+    *("keep_checkpoints", "trackers"),
 }
 """Settings that become an estimator, a callback, our own evaluation and saving, the shape of the model."""
 

@@ -2,8 +2,8 @@
 
 ``torchrun --nproc-per-node 2 two_processes.py PLAN FOLDER``. PLAN is a JSON list of commands, each a list of
 words; a first word ``die@N`` kills the second process in step N of the command, ``fail@N`` lets it raise an
-error there, ``stop@N`` sends it SIGTERM. Each process leaves in FOLDER what its commands wrote, and what its
-model was when training ended.
+error there, ``stop@N`` sends it SIGTERM, ``save@N`` lets it ask for a checkpoint. Each process leaves in
+FOLDER what its commands wrote, and what its model was when training ended.
 """
 
 from __future__ import annotations
@@ -39,6 +39,9 @@ def step(trainer: Any, *arguments: Any, **options: Any) -> Any:
     """Trainer's step, with the trouble that was ordered."""
     kind, _, number = trouble.partition("@")
     if kind and RANK == "1" and trainer.state.global_step == int(number):
+        if kind == "save":
+            (Path(trainer.args.output_dir).parent / "save").touch()
+            return own_step(trainer, *arguments, **options)
         if kind == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if kind == "stop":

@@ -1,0 +1,1 @@
+"""What a watch over a training looks at: losses, trained tensors, evaluations, rows; and what it says."""
