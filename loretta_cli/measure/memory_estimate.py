@@ -16,7 +16,9 @@ directions     ``zo``: the vector that takes the place of the parameters, and th
                in place: one block of each direction
 copies         ``zo``, several queries at once: ``copies - 1`` times (activations + logits + adapters), within
                ``zo.memory``
-allocator      what the C library keeps of freed blocks (:mod:`measure.heap`), on a CPU with glibc
+allocator      what the C library keeps of freed blocks on a CPU, which no formula has: it depends on the
+               order of all requests. As measured on MiniLM and SmolLM2 (``benchmarks/memory_estimate``),
+               0.3 times the larger of both passes and 0.5 times the smaller one
 =============  =======================================================================================
 
 An evaluation holds what is always there (weights, adapters, optimizer) and its own pass, without gradients.
@@ -37,6 +39,8 @@ MOST_KEPT_DIRECTIONS = 16 * 2**20
 """Bytes of the directions of a step that are kept, unless one alone is larger."""
 DIRECTION_BLOCK = 2**20
 """Numbers of a direction that are drawn at once where weights are trained in place."""
+KEPT_OF_LARGER, KEPT_OF_SMALLER = 0.3, 0.5
+"""Shares of the passes that stay resident on a CPU after they were freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +63,12 @@ class Passes:
     Args:
         training: Over the longest batch.
         evaluation: Over the longest batch of an evaluation.
-        resident: The most that both would have kept resident, with freed blocks; None where that is unknown.
+        has_heap: Whether freed blocks stay with the C library, as on a CPU.
     """
 
     training: Pass
     evaluation: Pass
-    resident: int | None = None
+    has_heap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +180,7 @@ def estimate_memory(
     if zeroth_order is not None:
         rows["directions"] = _directions(zeroth_order, numbers)
         rows["copies"] = _copies(zeroth_order, step.live, numbers)
-    kept = 0
-    if passes.resident is not None:
-        kept = max(0, passes.resident - max(step.live, passes.evaluation.live))
-    rows["allocator"] = kept
+    rows["allocator"] = kept = _kept(passes) if passes.has_heap else 0
     always = held.weights + held.trained_bytes + state
     evaluation = always + passes.evaluation.live + held.dequantized + kept
     return MemoryEstimate(rows, evaluation, optimizer)
@@ -223,6 +224,12 @@ def _directions(zeroth_order: ZerothOrder, vector: int) -> int:
         return min(vector, block) * (zeroth_order.queries + 1)
     kept = max(1, min(zeroth_order.queries, MOST_KEPT_DIRECTIONS // max(vector, 1)))
     return vector * (1 + kept)
+
+
+def _kept(passes: Passes) -> int:
+    """Bytes of freed blocks that stay resident."""
+    smaller, larger = sorted((passes.training.live, passes.evaluation.live))
+    return round(KEPT_OF_LARGER * larger + KEPT_OF_SMALLER * smaller)
 
 
 def _copies(zeroth_order: ZerothOrder, live: int, vector: int) -> int:

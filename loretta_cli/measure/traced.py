@@ -11,7 +11,7 @@ mask of padding is then made).
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,8 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-
-from loretta_cli.measure.heap import MOST_OF_HEAP, Heap, make_heap
 
 
 class Trace:
@@ -33,7 +31,6 @@ class Trace:
 
     def __init__(self, device: str, vocabulary: int = 0) -> None:
         self.device, self._vocabulary = device, vocabulary
-        self._largest_of_heap = 0
 
     def run(self, work: Callable[[], object]) -> tuple[int, int]:
         """Do a piece of work on the meta device.
@@ -41,38 +38,21 @@ class Trace:
         Returns:
             Bytes of all that was alive at the worst moment, and of the logits among it.
         """
-        mode = _CountingMode(self._vocabulary, None)
+        mode = _CountingMode(self._vocabulary)
         with mode, _as_on(self.device):
             work()
-        self._largest_of_heap = max(self._largest_of_heap, mode.largest_of_heap)
         return mode.highest, mode.logits_at_highest
-
-    def resident(self, works: Iterable[Callable[[], object]]) -> int | None:
-        """The most bytes that pieces of work, of those done before, would keep resident one after the other.
-
-        Returns:
-            None where that is not known: on a GPU, and with another C library than glibc.
-        """
-        heap = make_heap(self._largest_of_heap) if self.device == "cpu" else None
-        if heap is None:
-            return None
-        mode = _CountingMode(0, heap)
-        with mode, _as_on(self.device):
-            for work in works:
-                work()
-        return None if mode.is_refused else heap.peak
 
 
 class _CountingMode(TorchDispatchMode):
     """Follows every storage from the operation that makes it to its end."""
 
-    def __init__(self, vocabulary: int, heap: Heap | None) -> None:
+    def __init__(self, vocabulary: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it without types
-        self._vocabulary, self._heap = vocabulary, heap
+        self._vocabulary = vocabulary
         self._alive = self._logits = 0
         self._known: dict[int, weakref.ref[torch.UntypedStorage]] = {}
-        self.highest = self.logits_at_highest = self.largest_of_heap = 0
-        self.is_refused = False
+        self.highest = self.logits_at_highest = 0
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func is torch.ops.aten._local_scalar_dense.default and args[0].is_meta:
@@ -90,18 +70,12 @@ class _CountingMode(TorchDispatchMode):
         if key in self._known or not size:
             return
         of_logits = size if self._vocabulary and tensor.shape[-1:] == (self._vocabulary,) else 0
-        block = self._heap.take(size) if self._heap is not None else None
-        self.is_refused |= self._heap is not None and block is None
 
         def died(_: Any) -> None:
             del self._known[key]
             self._alive -= size
             self._logits -= of_logits
-            if block is not None and self._heap is not None:
-                self._heap.give_back(*block)
 
-        if size <= MOST_OF_HEAP:
-            self.largest_of_heap = max(self.largest_of_heap, size)
         self._known[key] = weakref.ref(storage, died)
         self._alive += size
         self._logits += of_logits

@@ -33,10 +33,6 @@ Gradient = Literal["backprop", "zo"]
 GRADIENTS: tuple[Gradient, ...] = ("backprop", "zo")
 SHORT, LONGER = 4, 8
 """A deeper model is traced with so many blocks; each further one adds what the last ones did."""
-WHOLE = 40
-"""On a CPU up to so many blocks are all traced: what its heap keeps does not grow evenly with them."""
-STEPS = 3
-"""Steps after which the heap of a training has its size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +106,7 @@ def estimate_of(
     training, zo = config.training, config.zo
     held = _held(plan)
     depth = depth_of(plan.model_config)
-    most = WHOLE if _device().type == "cpu" else LONGER
-    if config.adapter.layers_to_transform is not None or depth <= most:
+    if config.adapter.layers_to_transform is not None or depth <= LONGER:
         passes = _passes(plan, None, train, evaluated, share)
     else:
         short, longer = (_passes(plan, layers, train, evaluated, share) for layers in (SHORT, LONGER))
@@ -229,7 +224,7 @@ def _passes(
         return Pass(live, logits)
 
     training, evaluation = worst(step), worst(evaluate)
-    return Passes(training, evaluation, trace.resident([*[step] * STEPS, evaluate]))
+    return Passes(training, evaluation, has_heap=trace.device == "cpu")
 
 
 def _extended(short: Passes, longer: Passes, depth: int) -> Passes:
@@ -241,7 +236,5 @@ def _extended(short: Passes, longer: Passes, depth: int) -> Passes:
     def both(one: Pass, two: Pass) -> Pass:
         return Pass(extend(one.live, two.live), extend(one.logits, two.logits))
 
-    resident = None
-    if short.resident is not None and longer.resident is not None:
-        resident = extend(short.resident, longer.resident)
-    return Passes(both(short.training, longer.training), both(short.evaluation, longer.evaluation), resident)
+    training, evaluation = both(short.training, longer.training), both(short.evaluation, longer.evaluation)
+    return dataclasses.replace(short, training=training, evaluation=evaluation)
