@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-REFUSING = '''
+REFUSING = """
 import os, socket, sys
 
 def refuse(event, arguments):
@@ -25,7 +25,7 @@ def refuse(event, arguments):
         raise OSError("the network is refused")
 
 sys.addaudithook(refuse)
-'''
+"""
 LIGHT = ("training.max_steps=4", "training.evaluate_every=2")
 
 
@@ -110,5 +110,6 @@ def test_a_model_of_the_hub_is_refused_without_an_attempt_when_the_hub_is_offlin
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
-    assert "someone/something" in done.stderr and "HF_HUB_OFFLINE" in done.stderr
+    assert "someone/something" in done.stderr
+    assert "HF_HUB_OFFLINE" in done.stderr
     assert offline.attempts == ""
