@@ -149,11 +149,11 @@ def test_an_evaluation_that_is_too_large_asks_for_fewer_rows_and_is_resumed_with
 
     assert "Out of memory in the evaluation after step 8" in error.message
     assert "(6 rows at once" in error.message
-    assert remedies_in(error)[0] == "--set training.evaluation_batch_size=3"
+    assert remedies_in(error)[0] == "--set training.evaluation_batch_size=2"
     assert "The checkpoint of step 4 is whole" in error.hint
-    assert f"set training.evaluation_batch_size to 3 in {run.config_file}" in error.hint
+    assert f"set training.evaluation_batch_size to 2 in {run.config_file}" in error.hint
 
-    _go_on_with(run, error, evaluation_batch_size=3)
+    _go_on_with(run, error, evaluation_batch_size=2)
 
 
 def test_a_run_goes_on_with_a_smaller_batch(place: Path, tmp_path: Path, refuse: Any) -> None:
@@ -220,12 +220,11 @@ def test_other_errors_pass(tmp_path: Path) -> None:
 def test_an_allocation_that_a_limit_refuses_is_told_and_the_first_remedy_fits(
     place: Path, tmp_path: Path
 ) -> None:
-    data = tmp_path / "sentences"
-    shutil.copytree(place / "sentences", data)
+    place = Path(shutil.copytree(place, tmp_path / "place"))
     long = " ".join(["the film was great and very fun"] * 12)
     rows = [{"sentence": f"{long} {number}", "label": number % 2} for number in range(256)]
-    (data / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
-    settings = (f"data.source={data}", "training.max_steps=2", "training.batch_size=256")
+    (place / "sentences" / "train.jsonl").write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
+    settings = ("training.max_steps=2", "training.batch_size=256")
 
     message, hint = _limited(place, tmp_path / "whole", *settings).splitlines()
 
