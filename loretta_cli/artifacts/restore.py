@@ -41,6 +41,7 @@ def restore(
     split: str = "validation",
     rows: int | None = None,
     plain: bool = False,
+    adapter: Path | None = None,
     note: Note | None = None,
 ) -> Restored:
     """Load the adapter of a run onto its base model.
@@ -51,6 +52,7 @@ def restore(
         split: The rows to read.
         rows: At most so many rows.
         plain: Undo a quantisation of the base.
+        adapter: A checkpoint of the run in place of its finished adapter.
         note: Told what could not be checked, because the run is of an earlier version.
 
     Raises:
@@ -60,7 +62,7 @@ def restore(
     config = run.read_config()
     check_base_is_there(run)
     plan = make_plan(config, split_rows(config, data=data, split=split, rows=rows))
-    return Restored(plan, load_adapter(plan, run, plain=plain, note=note))
+    return Restored(plan, load_adapter(plan, run, plain=plain, adapter=adapter, note=note))
 
 
 def load_adapter(

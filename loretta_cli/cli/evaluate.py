@@ -16,6 +16,7 @@ from loretta_cli.numerals import counted
 EPILOG = options.examples(
     "loretta eval runs/sst2-rep-minilm",
     "loretta eval runs/my-run --data test.csv",
+    "loretta eval runs/my-run --checkpoint last",
     "loretta eval --model ./smollm2 --task sst2 --data data/sst2 --rows 200",
 )
 
@@ -45,6 +46,7 @@ def evaluate(
     rows: Annotated[
         int | None, typer.Option("--rows", metavar="N", min=1, help="Evaluate at most N rows.")
     ] = None,
+    checkpoint: options.Checkpoint = None,
     base: options.Base = None,
     overrides: options.Overrides = None,
     trust_remote_code: options.RemoteCode = False,
@@ -58,6 +60,10 @@ def evaluate(
             )
         if run is None and base is not None:
             raise ConfigError("--base is for a run that is evaluated.", hint="Give the model with --model.")
+        if run is None and checkpoint is not None:
+            raise ConfigError(
+                "--checkpoint is for a run that is evaluated.", hint="Leave it out: a model has none."
+            )
         if run is not None and task:
             raise ConfigError(
                 "A run is evaluated on its own tasks; --task is for --model.",
@@ -66,9 +72,9 @@ def evaluate(
         if run is not None and overrides:
             raise ConfigError("A run is evaluated with its own settings; --set is for --model.")
         if run is not None:
-            from loretta_cli.artifacts.run_folder import find_run
+            from loretta_cli.artifacts.adapter_choice import find_adapter
 
-            found = find_run(run, base=base)
+            found, adapter = find_adapter(run, checkpoint, base=base)
             check_remote_code(found.read_config(), trusted=trust_remote_code)
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_run
@@ -77,7 +83,10 @@ def evaluate(
             if found.stages:
                 results = evaluate_stages(found, data=data, split=split, rows=rows)
             else:
-                results = [evaluate_run(found, data=data, split=split, rows=rows, note=reporter.note)]
+                asked = evaluate_run(
+                    found, data=data, split=split, rows=rows, adapter=adapter, note=reporter.note
+                )
+                results = [asked]
         else:
             from loretta_cli.config import load_config
             from loretta_cli.tasks import check_task

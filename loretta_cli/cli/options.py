@@ -66,6 +66,15 @@ RemoteCode = Annotated[
     bool,
     typer.Option("--trust-remote-code", help="Run Python code that comes with the model. Off by default."),
 ]
+Checkpoint = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoint",
+        metavar="WHICH",
+        help="best or last, of a run in training too. Unset, the finished adapter.",
+        autocompletion=completion.checkpoints,
+    ),
+]
 EXAMPLES = "[bold]Examples[/bold]"
 
 

@@ -80,15 +80,7 @@ def predict(
         int | None,
         typer.Option("--max-new-tokens", metavar="N", min=1, help="Longest text, of runs that write."),
     ] = None,
-    checkpoint: Annotated[
-        str | None,
-        typer.Option(
-            "--checkpoint",
-            metavar="WHICH",
-            help="best or last, of a run in training too. Unset, the finished adapter.",
-            autocompletion=completion.checkpoints,
-        ),
-    ] = None,
+    checkpoint: options.Checkpoint = None,
     task: Annotated[
         str | None,
         typer.Option(

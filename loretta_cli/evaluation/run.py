@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -47,19 +48,21 @@ def evaluate_run(
     data: str | None,
     split: str,
     rows: int | None,
+    adapter: Path | None = None,
     note: Callable[[str], object] | None = None,
 ) -> EvaluationResult:
     """Evaluate a run's adapter.
 
     Args:
-        run: A finished run.
+        run: A finished run; with ``adapter``, one in training too.
         data: Another data source than the run's own.
         split: ``train``, ``validation`` or ``test``.
         rows: At most so many rows.
+        adapter: A checkpoint of the run in place of its finished adapter.
         note: Told what could not be checked.
     """
     connect()
-    restored = restore(run, data=data, split=split, rows=rows, note=note)
+    restored = restore(run, data=data, split=split, rows=rows, adapter=adapter, note=note)
     result = evaluate_plan(restored.plan, restored.model, split)
     disconnect()
     return result

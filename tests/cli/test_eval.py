@@ -144,3 +144,30 @@ def test_truncated_rows_are_told_in_the_report_the_card_and_the_evaluation(
     card = (run / "README.md").read_text(encoding="utf-8")
     assert f"Of the reported rows, {count} were truncated, and in 0 the two best options" in card
     assert f"{count} of 10 rows were too long and were truncated" in loretta("eval", run).stderr
+
+
+def test_the_checkpoints_of_a_run_are_scored(workplace: Workplace, tmp_path: Path) -> None:
+    asked = ("--model", workplace.encoder, "--task", "sst2", "--data", workplace.sentences, *FEW_STEPS)
+    rate = ("--set", "training.learning_rate=0.05", "--set", "data.protocol=paper")
+    run = tmp_path / "run"
+    assert loretta("train", *asked, *rate, "--output", run).exit_code == 0
+    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    said = {line["step"]: line for line in map(json.loads, lines) if line.get("split") == "validation"}
+    (run / "report.json").unlink()
+    (run / "adapter").rename(run / "gone")  # as it is while a run trains
+
+    for which, step in (("last", 6), ("best", max(said, key=lambda step: said[step]["accuracy"]))):
+        (result,) = loretta("eval", run, "--checkpoint", which, "--json").document["results"]
+        assert result["metrics"] == pytest.approx({name: said[step][name] for name in result["metrics"]})
+    assert said[3]["loss"] != said[6]["loss"]
+    unfinished = loretta("eval", run)
+    assert unfinished.exit_code == 2
+    assert "--checkpoint best" in unfinished.stderr
+
+
+def test_a_checkpoint_of_a_model_is_refused(workplace: Workplace, rep_run: FinishedRun) -> None:
+    model = ("--model", workplace.encoder, "--task", "sst2", "--data", workplace.sentences)
+    outcome = loretta("eval", *model, "--checkpoint", "last")
+    assert outcome.exit_code == 2
+    assert "--checkpoint is for a run" in outcome.stderr
+    assert "Did you mean 'last'?" in loretta("eval", rep_run.path, "--checkpoint", "lst").stderr
