@@ -23,9 +23,11 @@ from loretta_cli.cli import (
     recipes,
     replay,
     runs,
+    settings,
     show,
     train,
 )
+from loretta_cli.cli.setting_options import SettingsCommand
 from loretta_cli.errors import ConfigError, LorettaError
 from loretta_cli.report import make_reporter
 
@@ -38,21 +40,27 @@ app = typer.Typer(
     epilog="[bold]Start here[/bold]\n\n  loretta train quickstart\n\n"
     "  loretta count-params --model meta-llama/Llama-2-7b-hf --compare",
 )
-app.command("train", epilog=train.EPILOG)(train.train)
-app.command("eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
-app.command("predict", epilog=predict.EPILOG)(predict.predict)
-app.command("count-params", epilog=count_params.EPILOG)(count_params.count_params)
-app.command("compare", epilog=compare.EPILOG)(compare.compare)
-app.command("compress", epilog=compress.EPILOG)(compress.compress)
-app.command("runs", epilog=runs.EPILOG)(runs.runs)
-app.command("show", epilog=show.EPILOG)(show.show)
-app.command("merge", epilog=merge.EPILOG)(merge.merge)
-app.command("replay", epilog=replay.EPILOG)(replay.replay)
-app.command("check-gradient", epilog=check_gradient.EPILOG)(check_gradient.check_gradient)
-app.command("export", epilog=export.EPILOG)(export.export)
-app.command("push", epilog=push.EPILOG)(push.push)
-app.command("env", epilog=env.EPILOG)(env.env)
-app.add_typer(recipes.app, name="recipes")
+TRAINING, LOOKING, SHIPPING, MORE = "Train", "Look", "Take it elsewhere", "More"
+for panel, name, module, verb in (
+    (TRAINING, "train", train, train.train),
+    (TRAINING, "compare", compare, compare.compare),
+    (TRAINING, "check-gradient", check_gradient, check_gradient.check_gradient),
+    (LOOKING, "eval", evaluate, evaluate.evaluate),
+    (LOOKING, "predict", predict, predict.predict),
+    (LOOKING, "runs", runs, runs.runs),
+    (LOOKING, "show", show, show.show),
+    (SHIPPING, "merge", merge, merge.merge),
+    (SHIPPING, "export", export, export.export),
+    (SHIPPING, "push", push, push.push),
+    (SHIPPING, "compress", compress, compress.compress),
+    (SHIPPING, "replay", replay, replay.replay),
+    (MORE, "count-params", count_params, count_params.count_params),
+    (MORE, "settings", settings, settings.settings),
+    (MORE, "env", env, env.env),
+):
+    kind = SettingsCommand if name in ("train", "compare") else None
+    app.command(name, cls=kind, epilog=module.EPILOG, rich_help_panel=panel)(verb)
+app.add_typer(recipes.app, name="recipes", rich_help_panel=MORE)
 
 
 @app.callback(invoke_without_command=True)

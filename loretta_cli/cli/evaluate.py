@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -58,19 +58,10 @@ def evaluate(
             raise ConfigError(
                 "eval takes a run folder or --model, one of them.", hint="See loretta eval --help."
             )
-        if run is None and base is not None:
-            raise ConfigError("--base is for a run that is evaluated.", hint="Give the model with --model.")
-        if run is None and checkpoint is not None:
-            raise ConfigError(
-                "--checkpoint is for a run that is evaluated.", hint="Leave it out: a model has none."
-            )
-        if run is not None and task:
-            raise ConfigError(
-                "A run is evaluated on its own tasks; --task is for --model.",
-                hint="Drop --task, or use --model.",
-            )
-        if run is not None and overrides:
-            raise ConfigError("A run is evaluated with its own settings; --set is for --model.")
+        _check_flags(
+            of_run={"--base": base, "--checkpoint": checkpoint} if run is None else {},
+            of_model={"--task": task, "--set": overrides} if run is not None else {},
+        )
         if run is not None:
             from loretta_cli.artifacts.adapter_choice import find_adapter
 
@@ -124,6 +115,31 @@ def evaluate(
                 of = f"of {counted(result.rows, 'row')}"
                 reporter.note(f"in {result.ties} {of} the two best options have one score")
         reporter.result({"results": [result.as_json() for result in results]})
+
+
+_OF_RUN = "{} is for a run that is evaluated."
+_OF_MODEL = {
+    "--task": "A run is evaluated on its own tasks; --task is for --model.",
+    "--set": "A run is evaluated with its own settings; --set is for --model.",
+}
+
+
+def _check_flags(*, of_run: Mapping[str, object], of_model: Mapping[str, object]) -> None:
+    """Refuse the flags of a run where a model is evaluated, and the other way round.
+
+    Args:
+        of_run: Flags that are for a run, and are not allowed.
+        of_model: Flags that are for a model, and are not allowed.
+
+    Raises:
+        ConfigError: Naming the first that is given.
+    """
+    for name, value in of_run.items():
+        if value is not None:
+            raise ConfigError(_OF_RUN.format(name), hint=f"Drop {name}, or evaluate a run folder.")
+    for name, value in of_model.items():
+        if value:
+            raise ConfigError(_OF_MODEL[name], hint=f"Drop {name}, or use --model.")
 
 
 def _check_read(given: Iterable[str]) -> None:

@@ -7,6 +7,7 @@ inside its commands, so that ``loretta --help`` stays fast.
 
 from __future__ import annotations
 
+from loretta_cli.config.faults import settings_called
 from loretta_cli.config.loading import (
     LoadedConfig,
     contradictions,
@@ -32,9 +33,11 @@ from loretta_cli.config.schema import (
     ModelSettings,
     OutputSettings,
     TaskSettings,
+    section_keys,
     setting_fields,
 )
 from loretta_cli.config.training import TrainingSettings, ZerothOrderSettings
+from loretta_cli.config.wording import expected, shown
 
 __all__ = [
     "AdapterSettings",
@@ -49,6 +52,7 @@ __all__ = [
     "ZerothOrderSettings",
     "contradictions",
     "copy_recipe",
+    "expected",
     "find_recipe",
     "load_config",
     "matching_recipes",
@@ -57,7 +61,10 @@ __all__ = [
     "recipe_about",
     "recipe_name",
     "recipes_folder",
+    "section_keys",
     "setting_fields",
+    "settings_called",
     "shipped_recipes",
+    "shown",
     "write_config",
 ]

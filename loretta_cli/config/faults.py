@@ -132,6 +132,19 @@ def unknown_key(key: str, origin: str) -> Fault:
     return Fault(sentence, suggest(name, keys_below(parent), plural=plural))
 
 
+def settings_called(name: str, *, exactly: bool = False) -> list[str]:
+    """The settings that are called ``name`` here, in transformers or in PEFT, or else nearly so.
+
+    Args:
+        name: A single word, without the section.
+        exactly: Leave out those that are only similar.
+    """
+    near = _nearest_keys(name, "")
+    if exactly and name not in _NAMES_ELSEWHERE:
+        near = [key for key in near if key.rpartition(".")[2] == name]
+    return [key for key in near if key in setting_fields()]
+
+
 def keys_below(section: str) -> list[str]:
     """Names of the settings and groups directly below ``section`` ("" for the top)."""
     prefix = f"{section}." if section else ""

@@ -22,7 +22,9 @@ class TrainingSettings(SettingsGroup):
     )
     epochs: Positive | None = Field(default=None, description="Passes over the training rows.")
     max_steps: Count | None = Field(default=None, description="Optimizer steps; wins over epochs.")
-    learning_rate: Positive | None = Field(default=None, description="Peak step size of the optimizer.")
+    learning_rate: Positive | None = Field(
+        default=None, description="Peak step size of the optimizer; unset means the method's own."
+    )
     scheduler: Literal["linear", "cosine", "constant", "constant_with_warmup"] = Field(
         default="linear", description="Course of the learning rate after the warm-up."
     )

@@ -11,7 +11,10 @@ import pytest
 from loretta_cli import __version__
 from tests.command_line import child_environment, loretta
 
-VERBS = ("train", "eval", "count-params", "merge", "export")
+VERBS = (
+    *("train", "compare", "check-gradient", "eval", "predict", "runs", "show"),
+    *("merge", "export", "push", "compress", "replay", "count-params", "settings", "env"),
+)
 
 
 def test_without_a_command_the_help_is_shown() -> None:
