@@ -8,6 +8,7 @@ Only this, :mod:`report.live_table` and :mod:`report.screen_tables` draw with ri
 from __future__ import annotations
 
 import sys
+import textwrap
 from typing import TYPE_CHECKING, TextIO
 
 from rich.cells import cell_len
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # Redrawing more often costs a small model on a CPU more than anyone sees.
 _REDRAWS_PER_SECOND = 4
+WARNING = "Warning:"
 
 
 class ConsoleReporter:
@@ -70,11 +72,13 @@ class ConsoleReporter:
 
     def note(self, message: str) -> None:
         """Print the message, above the live table if there is one."""
-        self._say(Text(clean(message)))
+        self._say(Text(self._wrapped(clean(message))))
 
     def warn(self, message: str) -> None:
         """Print the message after a yellow "Warning:"."""
-        self._say(Text.assemble(("Warning: ", "bold yellow"), clean(message)))
+        text = Text(self._wrapped(f"{WARNING} {clean(message)}"))
+        text.stylize("bold yellow", 0, len(WARNING))
+        self._say(text)
 
     def training_started(self, total_steps: int, first_step: int = 0) -> None:
         """Start the live table."""
@@ -167,8 +171,16 @@ class ConsoleReporter:
         if error.hint:
             self._say(Text.assemble(("Hint: ", "bold cyan"), clean(error.hint)))
 
+    def _wrapped(self, message: str) -> str:
+        """The message with line ends between words; a path that is longer than a line stays whole."""
+        width = self._talk.width
+        return "\n".join(
+            textwrap.fill(line, width, break_long_words=False, break_on_hyphens=False)
+            for line in message.split("\n")
+        )
+
     def _say(self, text: Text) -> None:
-        """One message to stderr; the terminal wraps it, so that paths stay whole."""
+        """One message to stderr; the terminal wraps it, so that commands stay whole."""
         self._talk.print(text, soft_wrap=True)
 
 

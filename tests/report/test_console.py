@@ -193,7 +193,7 @@ def test_a_long_path_is_not_broken_by_new_lines(
     reporter.note(f"saved to {path}")
     reporter.line(path)
     reporter.next_commands([f"loretta eval {path}"])
-    assert f"saved to {path}\n" in shown(err)
+    assert f"saved to\n{path}\n" in shown(err)
     assert shown(out).splitlines() == [path, "Next:", f"  loretta eval {path}"]
 
 
@@ -259,3 +259,28 @@ def test_a_dumb_terminal_has_brackets(monkeypatch: pytest.MonkeyPatch, out: Term
 
     assert out.getvalue().strip() != "good"
     assert "\x1b" not in out.getvalue()
+
+
+def test_notes_are_wrapped_between_words_and_paths_stay_whole(
+    reporter: ConsoleReporter, err: Terminal
+) -> None:
+    path = "/a/" + "long" * 30 + "/train.jsonl"
+    labels = ", ".join(f"label_number_{number}" for number in range(12))
+
+    reporter.note(f"8 rows from {path}, and more")
+    reporter.warn(f"12 labels: {labels}")
+
+    lines = shown(err).splitlines()
+    assert any(path in line for line in lines)
+    assert all(len(line) <= 100 for line in lines if path not in line)
+    assert " ".join(line.strip() for line in lines).endswith(f"Warning: 12 labels: {labels}")
+
+
+def test_the_words_of_a_failure_are_not_broken_so_that_commands_can_be_copied(
+    reporter: ConsoleReporter, err: Terminal
+) -> None:
+    command = "loretta train --output runs/" + "long" * 30 + " --resume"
+
+    reporter.failure(ConfigError("Too little is known.", hint=f"Go on: {command}"))
+
+    assert f"Hint: Go on: {command}\n" in shown(err)
