@@ -36,9 +36,11 @@ class CellReporter(SilentReporter):
         """Pass it on with the cell's name."""
         self._outer.warn(f"{self._cell}: {message}")
 
-    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+    def training_started(
+        self, total_steps: int, first_step: int = 0, best: tuple[int, str, float] | None = None
+    ) -> None:
         """Pass it on."""
-        self._outer.training_started(total_steps, first_step)
+        self._outer.training_started(total_steps, first_step, best)
 
     def progress(self, step: int) -> None:
         """Pass it on."""

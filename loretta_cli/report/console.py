@@ -80,10 +80,14 @@ class ConsoleReporter:
         text.stylize("bold yellow", 0, len(WARNING))
         self._say(text)
 
-    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+    def training_started(
+        self, total_steps: int, first_step: int = 0, best: tuple[int, str, float] | None = None
+    ) -> None:
         """Start the live table."""
         self.training_ended()
         self._training = LiveTable(total_steps, first_step, ascii_only=self._is_ascii)
+        if best is not None:
+            self._training.begun(*best)
         self._live = Live(
             self._training,
             console=self._talk,

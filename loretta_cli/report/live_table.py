@@ -113,7 +113,11 @@ class LiveTable:
         head = f"{split} loss" if name == "loss" else one_line(name).replace("_", " ")
         self._set("metric", display_number(name, value), name=head)
         if is_best:
-            self._set("best", f"{display_number(name, value)} @{step}")
+            self.begun(step, name, value)
+
+    def begun(self, best_step: int, metric: str, value: float) -> None:
+        """Take the best evaluation of the steps that were done before."""
+        self._set("best", f"{display_number(metric, value)} @{best_step}")
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """The bar, then the rows of figures."""

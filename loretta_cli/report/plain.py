@@ -56,12 +56,15 @@ class PlainReporter:
         """Write the message after "warning:"."""
         self._say(f"warning: {message}")
 
-    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+    def training_started(
+        self, total_steps: int, first_step: int = 0, best: tuple[int, str, float] | None = None
+    ) -> None:
         """Write how many steps there are."""
         self._remaining = Remaining(total_steps, first_step)
         self._step = first_step
         resumed = f", going on after step {first_step}" if first_step else ""
-        self._say(f"training: {counted(total_steps, 'step')}{resumed}")
+        so_far = f"; best so far: {best[1]}={compact_number(best[2])} after step {best[0]}" if best else ""
+        self._say(f"training: {counted(total_steps, 'step')}{resumed}{so_far}")
 
     def progress(self, step: int) -> None:
         """Write nothing: a log file wants a line an interval, not a line a step."""

@@ -36,12 +36,15 @@ class Reporter(Protocol):
     def warn(self, message: str) -> None:
         """Say something that may spoil the result (stderr)."""
 
-    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+    def training_started(
+        self, total_steps: int, first_step: int = 0, best: tuple[int, str, float] | None = None
+    ) -> None:
         """Say that training begins (stderr).
 
         Args:
             total_steps: The number of the last optimizer step.
             first_step: Steps that were done before, when a run is resumed.
+            best: Of these, the step of the best evaluation, its main metric and the value of that.
         """
 
     def progress(self, step: int) -> None:

@@ -23,7 +23,9 @@ class SilentReporter:
     def warn(self, message: str) -> None:
         """Do nothing."""
 
-    def training_started(self, total_steps: int, first_step: int = 0) -> None:
+    def training_started(
+        self, total_steps: int, first_step: int = 0, best: tuple[int, str, float] | None = None
+    ) -> None:
         """Do nothing."""
 
     def progress(self, step: int) -> None:

@@ -14,6 +14,7 @@ from loretta_cli.artifacts.checkpoints import name_of
 from loretta_cli.artifacts.files import new_folder
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.report import Reporter
+from loretta_cli.training.best_step import chosen_by, is_best
 from loretta_cli.training.gradients import GradientEstimator
 from loretta_cli.training.throughput import Throughput
 
@@ -49,8 +50,12 @@ class ReportCallback(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Start the progress display."""
-        self.reporter.training_started(state.max_steps, state.global_step)
+        """Start the progress display; a resumed run has a best evaluation already."""
+        best = None
+        if state.best_metric is not None and math.isfinite(state.best_metric) and state.best_global_step:
+            name = chosen_by(args).removeprefix("eval_")
+            best = (state.best_global_step, name, float(state.best_metric))
+        self.reporter.training_started(state.max_steps, state.global_step, best)
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -97,10 +102,8 @@ class ReportCallback(TrainerCallback):
         """Keep the record of an evaluation, the main metric first."""
         values = {name.removeprefix("eval_"): float(value) for name, value in (metrics or {}).items()}
         self._keep(state.global_step, self.split, values)
-        found, best = values[args.metric_for_best_model], state.best_metric
-        is_better = best is None or (found > best if args.greater_is_better else found < best)
-        is_best = is_better and math.isfinite(found)
-        self.reporter.evaluated(state.global_step, values, split=self.split, is_best=is_best)
+        best = is_best(state, metrics or {}, args)
+        self.reporter.evaluated(state.global_step, values, split=self.split, is_best=best)
 
     def _keep(self, step: int, split: str, values: Mapping[str, float]) -> None:
         if self.log is None:

@@ -1,11 +1,12 @@
 """The Trainer subclass: every override of transformers' Trainer stands here. transformers is pinned for it.
 
 Overridden: ``training_step`` (gradients come from an estimator), ``evaluate`` (the one evaluation that
-``loretta eval`` uses too), ``get_train_dataloader`` (rows carry weights, and several processes share the
-batches of one), ``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without
-asking the hub), ``_save_checkpoint`` and ``_get_output_dir`` (whole or not at all), ``_load_best_model``
-(from where the run lies now), ``_load_from_checkpoint`` (both without a second copy of weights that are
-trained in place), ``_get_grad_norm`` (the watch hears of it).
+``loretta eval`` uses too), ``_determine_best_metric`` (of equal ones the lower loss),
+``get_train_dataloader`` (rows carry weights, and several processes share the batches of one),
+``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` and
+``_get_output_dir`` (whole or not at all), ``_load_best_model`` (from where the run lies now),
+``_load_from_checkpoint`` (both without a second copy of weights that are trained in place),
+``_get_grad_norm`` (the watch hears of it).
 
 Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no
 wrapper surrounds), ``_move_model_to_device`` (not a model in parts), ``train``, ``_save_rng_state`` and
@@ -31,6 +32,7 @@ from transformers.trainer import TRAINER_STATE_NAME
 from loretta_cli.artifacts.checkpoints import name_of, prune
 from loretta_cli.processes import Processes, from_all, processes
 from loretta_cli.tasks.forms import TaskForm, length_of
+from loretta_cli.training.best_step import is_best
 from loretta_cli.training.checkpointing import whole_checkpoint
 from loretta_cli.training.gradients import BatchLoss, GradientEstimator, Moment
 from loretta_cli.training.gradients.vector import trained_parameters
@@ -162,6 +164,14 @@ class AdapterTrainer(Trainer):
         self.log(dict(metrics))
         self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         return metrics
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        if super()._determine_best_metric(metrics, trial):
+            return True
+        if not is_best(self.state, metrics, self.args):
+            return False
+        self.state.best_global_step = self.state.global_step  # as good, with a lower loss
+        return True
 
     def get_train_dataloader(self) -> Any:
         """Batches of ``training.batch_size`` rows, or this process's share of them, with their weights."""

@@ -155,6 +155,17 @@ def test_an_evaluation_by_loss_alone_is_not_taken_for_that_of_the_training(
     assert "selection loss" in stream.getvalue()
 
 
+def test_a_resumed_training_has_its_best_evaluation_from_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    stream = Terminal()
+    reporter = ConsoleReporter(Terminal(), stream)
+    reporter.training_started(10, 5, (4, "accuracy", 0.875))
+    reporter.logged(6, {"loss": 0.5})
+    reporter.training_ended()
+
+    assert "0.8750 @4" in stream.getvalue()
+
+
 def test_a_failure_leaves_the_table_whole_and_the_cursor_visible(screen_of: Any) -> None:
     screen = screen_of(100, end=False)
 

@@ -64,6 +64,16 @@ def test_before_the_first_step_there_is_no_time_to_go(reporter: PlainReporter, e
     assert err.getvalue().splitlines()[-1] == "step=5 loss=0.5 of=200"
 
 
+def test_a_resumed_training_says_what_its_best_evaluation_was(
+    reporter: PlainReporter, err: io.StringIO
+) -> None:
+    reporter.training_started(200, 5, (4, "accuracy", 0.875))
+
+    assert err.getvalue() == (
+        "training: 200 steps, going on after step 5; best so far: accuracy=0.875 after step 4\n"
+    )
+
+
 @pytest.mark.parametrize(("is_best", "word"), [(True, "true"), (False, "false")])
 def test_an_evaluation_is_one_key_value_line_that_says_whether_it_is_best(
     reporter: PlainReporter, err: io.StringIO, is_best: bool, word: str
