@@ -138,7 +138,10 @@ def _for_hub(card: str, base: str | None, here: str, repository: str) -> str:
     card = _BASE_LINE.sub(rf"\g<1>base_model: {base}\n" if base else r"\g<1>", card, count=1)
     if base is not None:
         card = re.sub(r'(?m)^base = "[^"]*"  # the folder of the base model$', f'base = "{base}"', card)
-    return re.sub(rf"(?m)^(model = .*, ){re.escape(here)}\)$", rf'\g<1>"{repository}")', card)
+    card, found = re.subn(rf"(?m)^(model = .*, ){re.escape(here)}\)$", rf'\g<1>"{repository}")', card)
+    # The tokenizer beside the adapter; the code of other exports is run in the folder.
+    ours = rf"(?m)^(tokenizer = .*\(){re.escape(here)}\)$"
+    return re.sub(ours, rf'\g<1>"{repository}")', card) if found else card
 
 
 def _public(file: Path, base: str | None) -> bytes | Path:

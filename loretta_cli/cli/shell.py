@@ -14,6 +14,7 @@ import typer
 
 from loretta_cli.errors import ConfigError, Interrupted, LorettaError
 from loretta_cli.processes import Processes, may_tell_of_failure, processes
+from loretta_cli.refused_memory import is_out_of_memory, refused
 from loretta_cli.report import Reporter, make_reporter
 from loretta_cli.report.follower import FollowerReporter
 
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from loretta_cli.config import Config
 
 INTERRUPTED = 130
+LESS_MEMORY = (
+    "Give it a machine with more memory, a smaller model, half precision (--set model.dtype=bfloat16) or a "
+    "smaller batch; loretta train ... --dry-run says what a training takes."
+)
 
 
 @contextlib.contextmanager
@@ -59,6 +64,11 @@ def command(*, json: bool, together: bool = False, lines: bool = False) -> Itera
         raise typer.Exit(INTERRUPTED) from None
     except RecursionError as error:
         reporter.failure(LorettaError(f"A value is nested too deeply: {error}."))
+        raise typer.Exit(1) from None
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        reporter.failure(LorettaError(f"Out of memory: {refused(error)}.", hint=LESS_MEMORY))
         raise typer.Exit(1) from None
 
 

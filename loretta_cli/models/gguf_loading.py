@@ -23,6 +23,7 @@ from loretta_cli.models.gguf_files import (
     settle_gguf_config,
 )
 from loretta_cli.models.source import ModelSource
+from loretta_cli.refused_memory import is_out_of_memory
 
 _DIGITS_ALONE = ("codeshell", "command-r", "exaone", "minerva-7b", "refact", "smollm", "starcoder")
 """Vocabularies, by ``tokenizer.ggml.pre``, in which every digit is a token; transformers does not say so."""
@@ -120,6 +121,8 @@ def gguf_faults(source: ModelSource) -> Iterator[None]:
     except LorettaError:
         raise
     except Exception as error:  # transformers, gguf and numpy each have kinds of their own
+        if is_out_of_memory(error):
+            raise
         reason = " ".join(str(error).split("\n")[0].split())[:300] or type(error).__name__
         raise ModelError(
             f"Cannot read the GGUF file {source.name}: {reason}",

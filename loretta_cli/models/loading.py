@@ -28,6 +28,7 @@ from loretta_cli.models.quantization import keep_more, make_trainable, misplaced
 from loretta_cli.models.source import ModelSource, unreachable
 from loretta_cli.numerals import counted
 from loretta_cli.processes import own_device
+from loretta_cli.refused_memory import is_out_of_memory
 
 T = TypeVar("T")
 
@@ -239,6 +240,8 @@ def _attempt(source: ModelSource, action: Callable[[], T]) -> T:
     try:
         return action()
     except (OSError, ValueError, KeyError, ImportError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
         reason = " ".join(str(error).split("\n")[0].split())
         if "for 'Byte'" in reason or "for 'Char'" in reason:  # torch was to draw numbers in 4 or 8 bits
             raise ModelError(

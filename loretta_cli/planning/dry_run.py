@@ -14,6 +14,7 @@ from loretta_cli.planning.data_facts import SplitFacts, facts_of, label_warnings
 from loretta_cli.planning.first_row import first_row
 from loretta_cli.planning.matched import Matched, matched_modules
 from loretta_cli.planning.memory import Memory, memory_of
+from loretta_cli.planning.passes import largest_batch, padded_tokens
 from loretta_cli.planning.plan import Plan, make_plan
 from loretta_cli.planning.row_view import RowView, view_of
 
@@ -79,7 +80,8 @@ def dry_run(loaded: LoadedConfig, plan: Plan | None = None, *, share: int = 1) -
         splits["selection"] = data.selection
     encoded = {name: form.encode(examples) for name, examples in splits.items()}
     facts = [facts_of(form, name, examples, encoded[name]) for name, examples in splits.items()]
-    evaluated = [row for name, part in encoded.items() if name != "train" for row in part.rows]
+    at_once = adapted.config.training.evaluation_batch_size
+    batches = [largest_batch(part.rows, at_once) for name, part in encoded.items() if name != "train"]
     train = encoded["train"].rows
     shortened = sum(part.shortened for part in encoded.values())
     total = counted(sum(len(part.rows) for part in encoded.values()), "row")
@@ -101,7 +103,7 @@ def dry_run(loaded: LoadedConfig, plan: Plan | None = None, *, share: int = 1) -
         matched=matched_modules(adapted.model),
         rows=views,
         splits=facts,
-        memory=memory_of(plan, adapted.config, train, evaluated, share=share),
+        memory=memory_of(plan, adapted.config, train, max(batches, key=padded_tokens), share=share),
         parts=len(train),
     )
 

@@ -25,7 +25,7 @@ from loretta_cli.measure.memory_estimate import (
 from loretta_cli.measure.traced import Trace
 from loretta_cli.models.loading import LoadedModel, choose_dtype, empty_model
 from loretta_cli.models.quantization import kept_modules
-from loretta_cli.planning.passes import evaluation_passes, longest_rows, loss_of
+from loretta_cli.planning.passes import evaluation_passes, largest_batch, longest_rows, loss_of
 from loretta_cli.planning.plan import Plan, put_adapter
 from loretta_cli.tasks.forms import Row
 
@@ -65,7 +65,7 @@ def memory_of(
         plan: The plan.
         config: With the adapter's settings filled in.
         train: Rows to train on.
-        evaluated: Rows to evaluate.
+        evaluated: Rows to evaluate, of one split.
         share: How many processes share a batch.
     """
     chosen: Gradient = "zo" if config.training.gradient == "zo" else "backprop"
@@ -99,7 +99,7 @@ def estimate_of(
         plan: The plan.
         config: With the adapter's settings filled in.
         train: Rows to train on.
-        evaluated: Rows to evaluate.
+        evaluated: Rows to evaluate, of one split.
         share: How many processes share a batch.
     """
     plan = dataclasses.replace(plan, config=config)
@@ -195,7 +195,7 @@ def _passes(
     model.get_base_model().config.pad_token_id = plan.form.tokenizer.pad_token_id
     trace = Trace(_device().type, int(getattr(plan.model_config, "vocab_size", 0) or 0))
     longest = longest_rows(train, -(-settings.batch_size // share))
-    rows = longest_rows(evaluated, settings.evaluation_batch_size)
+    rows = largest_batch(evaluated, settings.evaluation_batch_size)
     writes = plan.form.task.writes and settings.select_by != "loss"
     passes = evaluation_passes(plan.form, model, rows, writes=writes) if rows else []
     is_backprop = settings.gradient == "backprop"
@@ -224,7 +224,9 @@ def _passes(
         return Pass(live, logits)
 
     training, evaluation = worst(step), worst(evaluate)
-    return Passes(training, evaluation, has_heap=trace.device == "cpu")
+    # With checkpointing, training.returned_memory has freed blocks given back.
+    has_heap = trace.device == "cpu" and not settings.gradient_checkpointing
+    return Passes(training, evaluation, has_heap=has_heap)
 
 
 def _extended(short: Passes, longer: Passes, depth: int) -> Passes:

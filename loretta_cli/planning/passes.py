@@ -36,6 +36,18 @@ def longest_rows(rows: Sequence[Row], count: int) -> list[Row]:
     return sorted(rows, key=row_length, reverse=True)[:count]
 
 
+def largest_batch(rows: Sequence[Row], count: int) -> list[Row]:
+    """Of the batches that an evaluation makes, rows of like length together, the one with the most tokens."""
+    order = sorted(rows, key=row_length)
+    batches = [order[start : start + count] for start in range(0, len(order), count)]
+    return max(batches, key=padded_tokens, default=[])
+
+
+def padded_tokens(batch: Sequence[Row]) -> int:
+    """Tokens of a batch whose rows are as long as its longest."""
+    return len(batch) * max(map(row_length, batch), default=0)
+
+
 def loss_of(form: TaskForm, model: nn.Module, rows: Sequence[Row]) -> torch.Tensor:
     """The loss of a batch to train on, a scalar on the meta device."""
     log_probabilities = _log_probabilities(form, model, form.collate(rows))

@@ -17,8 +17,8 @@ from loretta_cli.artifacts.run_settings import FILLED_IN, settings_of
 from loretta_cli.config import Config
 from loretta_cli.errors import TrainingError
 from loretta_cli.numerals import counted
-from loretta_cli.planning.out_of_memory import is_out_of_memory, let_go, refused
 from loretta_cli.planning.remedies import Need, Remedy, longest_at_once, remedies
+from loretta_cli.refused_memory import is_out_of_memory, let_go, refused
 
 NOTHING_LEFT = "No setting makes it smaller: use a smaller model, or a machine with more memory."
 

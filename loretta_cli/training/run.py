@@ -52,6 +52,7 @@ from loretta_cli.training.parallel import (
     check_same_engine,
     shard_base,
 )
+from loretta_cli.training.returned_memory import return_large_blocks
 from loretta_cli.training.save_on_request import SaveOnRequest, request_files
 from loretta_cli.training.throughput import Throughput
 from loretta_cli.training.trackers import check_trackers
@@ -310,6 +311,8 @@ def make_trainer(
     ``new`` are the modules of which the checkpoint had no weights.
     """
     settings, form = adapted.config.training, plan.form
+    if settings.gradient_checkpointing:
+        return_large_blocks()
     steps = settings.max_steps
     if adapted.config.zo.max_forward_passes is not None:
         steps = length_of_training(adapted.config, len(rows.train.rows)).steps

@@ -3,9 +3,9 @@
 Overridden: ``training_step`` (gradients come from an estimator), ``evaluate`` (the one evaluation that
 ``loretta eval`` uses too), ``_determine_best_metric`` (of equal ones the lower loss),
 ``get_train_dataloader`` (rows carry weights, and several processes share the batches of one),
-``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without asking the hub), ``_save_checkpoint`` and
-``_get_output_dir`` (whole or not at all), ``_load_best_model`` (from where the run lies now),
-``_load_from_checkpoint`` (both without a second copy of weights that are trained in place),
+``_get_train_sampler`` (rows of like length together), ``_save`` (the adapter alone, without asking the hub),
+``_save_checkpoint`` and ``_get_output_dir`` (whole or not at all), ``_load_best_model`` (from where the run
+lies now), ``_load_from_checkpoint`` (both without a second copy of weights that are trained in place),
 ``_get_grad_norm`` (the watch hears of it).
 
 Overridden for several processes: ``_sync_replicated_trainable_parameters`` (Trainer's hook for models that no

@@ -24,6 +24,7 @@ def write_export_card(
     check: EngineCheck,
     serving: Sequence[tuple[str, str]] = (),
     snippet: str = "",
+    about_snippet: str = "",
 ) -> None:
     """Write ``README.md`` of an export.
 
@@ -38,9 +39,11 @@ def write_export_card(
         check: What the engine said.
         serving: Names of engines, with the exact commands that serve it there.
         snippet: Python that loads it, run in the folder.
+        about_snippet: What is to be said of it, in sentences.
     """
     commands = "".join(f"\n{name}:\n\n```sh\n{command}\n```\n" for name, command in serving)
     commands += f"\nIn Python, in this folder:\n\n```python\n{snippet}```\n" if snippet else ""
+    commands += f"\n{about_snippet}\n" if about_snippet else ""
     served = f"\n## Serve it\n{commands}" if commands else ""
     sizes = size_section(run, folder=folder)
     write_text(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shlex
-from dataclasses import dataclass
 from pathlib import Path
 
 import peft
@@ -14,11 +13,10 @@ from safetensors.torch import save_file
 from loretta_cli.artifacts.card_facts import public_name
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS, adapter_effect, compare, row_logits
 from loretta_cli.artifacts.export import ExportRequest
-from loretta_cli.artifacts.export.card import write_export_card
+from loretta_cli.artifacts.export.lora_card import LoraFacts, SavedWhole, write_lora_card
 from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder
 from loretta_cli.artifacts.fingerprint import ADAPTER_WEIGHTS
-from loretta_cli.artifacts.loader_snippet import loader_snippet, snippet_base
 from loretta_cli.artifacts.restore import restore
 from loretta_cli.artifacts.tensor_header import read_header
 from loretta_cli.errors import ConfigError, ExportError
@@ -31,21 +29,6 @@ from loretta_cli.tuners import lora_form
 
 VLLM_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """What vLLM takes as ``--max-lora-rank``."""
-
-
-@dataclass(frozen=True, slots=True)
-class SavedWhole:
-    """What stands in a LoRA's file and is no LoRA: copies of modules of the base model.
-
-    Args:
-        modules: Their names, as PEFT's ``modules_to_save`` has them.
-        parameters: How many numbers.
-        bytes: Their size.
-    """
-
-    modules: tuple[str, ...]
-    parameters: int
-    bytes: int
 
 
 def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
@@ -94,18 +77,15 @@ def export_lora(request: ExportRequest, reporter: Reporter) -> ExportReport:
                 hint="Use model.dtype=float32.",
             )
         check = EngineCheck(f"peft {peft.__version__}", comparison)
-        write_export_card(
-            folder,
-            run,
-            base=plan.config.model.name or "",
-            library="peft",
-            title=f"LoRA of rank {rank}, exported from a LoRETTA_rep adapter",
-            made_by="loretta export --format lora",
-            text=_text(kind, saved, is_served=_serves(plan)),
-            check=check,
-            serving=_serving(plan, rank, saved, output.name),
-            snippet=loader_snippet(snippet_base(plan), str(again.dtype), "LORA", folder=".") + "\n",
+        facts = LoraFacts(
+            rank,
+            str(again.dtype),
+            saved,
+            _serves(plan),
+            check,
+            _serving(plan, rank, saved, output.name),
         )
+        write_lora_card(folder, run, plan, facts)
     details = {
         "rank": rank,
         "quantization": kind,
@@ -161,22 +141,3 @@ def _serving(plan: Plan, rank: int, saved: SavedWhole, name: str) -> list[tuple[
         f"vllm serve {base}{revision} --enable-lora --lora-modules {folder}=./{folder} --max-lora-rank {most}"
     )
     return [("vLLM (not run here), in the folder above this one", command)]
-
-
-def _text(kind: str | None, saved: SavedWhole, *, is_served: bool) -> str:
-    said = "A standard PEFT LoRA that needs no loretta. The scale is folded in (`lora_alpha = r`)."
-    if kind is not None:
-        said += (
-            f"\n\nThe adapter was trained on the base model quantised to {kind}, and belongs on the same. It "
-            "was compared on the numbers that the quantised weights stand for."
-        )
-    if saved.parameters:
-        said += (
-            f"\n\n**Not all of it is a LoRA**: {counted(saved.parameters, 'number')} ({saved.bytes:,} bytes) "
-            f"are whole modules of the base model that were trained or are new: {', '.join(saved.modules)}. "
-            "PEFT loads them (`modules_to_save`); vLLM refuses such an adapter, and llama.cpp has no place "
-            "for them. For these engines fold everything into the base model: `loretta merge`."
-        )
-    elif not is_served:
-        said += "\n\nvLLM loads LoRAs on causal language models only; for other engines: `loretta merge`."
-    return said

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from loretta_cli.artifacts.export.card import write_export_card
+from loretta_cli.artifacts.export.example_texts import text_with_gap, texts_for_head
 from loretta_cli.artifacts.export.onnx_check import OnnxAgreement
 from loretta_cli.artifacts.export.onnx_graph import MODEL, WrittenGraph
 from loretta_cli.artifacts.export.report import EngineCheck
 from loretta_cli.artifacts.merging.refusals import merges
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.planning.plan import Plan
-from loretta_cli.tasks.base import MASK
 from loretta_cli.tasks.forms.masked import MaskedForm
 
 
@@ -102,19 +101,13 @@ def _snippet(plan: Plan) -> str:
     """Python that runs the graph."""
     if plan.form.name not in ("classification", "masked"):
         return f"import numpy\n{_LOAD}\n{_WRITE}"
-    task: Any = plan.data.task
-    one = '["a text", "another one"]'
     if isinstance(plan.form, MaskedForm):
-        named = {column: f"({column})" for column in plan.data.validation[0].texts}
-        text = plan.form.prompt.render(named).replace(MASK, plan.form.tokenizer.mask_token)
-        words = dict(zip(plan.form.prompt.words, plan.form.words, strict=True))
+        text, words = text_with_gap(plan, plan.form)
         return f"{_LOAD}\n" + _FILL.format(text=repr(text), words=words)
-    pair = len(task.head) > 1 or task.kind == "choice"
-    texts = f'{one}, ["its pair", "its own"]' if pair else one
     labels = list(plan.labels)
     result = (
         f"labels = {labels}\nprint([labels[best] for best in logits.argmax(-1)])"
         if len(labels) > 1
         else "print(logits[:, 0])"
     )
-    return f"{_LOAD}\n" + _CLASSIFY.format(texts=texts, result=result)
+    return f"{_LOAD}\n" + _CLASSIFY.format(texts=texts_for_head(plan), result=result)

@@ -1,11 +1,13 @@
-"""Memory that was refused: of a GPU, or of a machine whose system says no instead of ending the process."""
+"""Memory that was refused: of a GPU, or of a machine whose system says no instead of ending the process.
+
+Imports no torch: where it was not imported, it has refused nothing.
+"""
 
 from __future__ import annotations
 
 import re
+import sys
 import traceback
-
-import torch
 
 from loretta_cli.numerals import memory_in_words
 
@@ -25,7 +27,7 @@ _ASKED = re.compile(r"[Tt]ried to allocate ([\d.]+) ?(KiB|MiB|GiB)?")
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether memory was refused: torch has a class of its own for GPUs, and words for the rest."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+    if isinstance(error, MemoryError) or _is_of_gpu(error):
         return True
     is_refusal = isinstance(error, RuntimeError | OSError | ImportError)
     return is_refusal and any(sign in str(error) for sign in _SIGNS)
@@ -33,7 +35,12 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def was_on_gpu(error: BaseException) -> bool:
     """Whether it was the memory of a GPU."""
-    return isinstance(error, torch.OutOfMemoryError) or "CUDA" in str(error) or "CUBLAS" in str(error)
+    return _is_of_gpu(error) or "CUDA" in str(error) or "CUBLAS" in str(error)
+
+
+def _is_of_gpu(error: BaseException) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(error, torch.OutOfMemoryError)
 
 
 def refused(error: BaseException) -> str:
@@ -52,5 +59,6 @@ def let_go(error: BaseException) -> None:
     while one is not None:
         traceback.clear_frames(one.__traceback__)
         one = one.__cause__ or one.__context__
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
         torch.cuda.empty_cache()
