@@ -28,7 +28,7 @@ _ROWS = {
     "logits": "logits",
     "directions": "directions of zo",
     "copies": "copies of a batch (zo)",
-    "allocator": "freed, but kept by the C library",
+    "allocator": "freed, but kept by libraries",
 }
 
 
@@ -109,6 +109,9 @@ def memory_rows(memory: Memory, machine: FreeMemory) -> tuple[tuple[str, ...], l
     rows.append(("a step at its worst", *(size(one.training) for one in estimates)))
     rows.append(("an evaluation at its worst", *(size(one.evaluation) for one in estimates)))
     rows.append(("total", *(size(one.total) for one in estimates)))
+    if machine.program:
+        program = "beside it: Python, torch and the like"
+        rows.append((program, *(size(machine.program) for _ in estimates)))
     rows.append((f"free: {machine.name}", *(size(machine.free) for _ in estimates)))
     return columns, rows
 

@@ -18,7 +18,8 @@ copies         ``zo``, several queries at once: ``copies - 1`` times (activation
                ``zo.memory``
 allocator      what the C library keeps of freed blocks on a CPU, which no formula has: it depends on the
                order of all requests. As measured on MiniLM and SmolLM2 (``benchmarks/memory_estimate``),
-               0.3 times the larger of both passes and 0.5 times the smaller one
+               0.3 times the larger of both passes and 0.5 times the smaller one, unless freed blocks are
+               given back; and 60 MiB of small blocks and of the scratch space of products
 =============  =======================================================================================
 
 An evaluation holds what is always there (weights, adapters, optimizer) and its own pass, without gradients.
@@ -41,6 +42,8 @@ DIRECTION_BLOCK = 2**20
 """Numbers of a direction that are drawn at once where weights are trained in place."""
 KEPT_OF_LARGER, KEPT_OF_SMALLER = 0.3, 0.5
 """Shares of the passes that stay resident on a CPU after they were freed."""
+KEPT_ALWAYS = 60 * 2**20
+"""Bytes that stay resident on a CPU whatever the passes are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,14 @@ class Passes:
     Args:
         training: Over the longest batch.
         evaluation: Over the longest batch of an evaluation.
-        has_heap: Whether freed blocks stay with the C library, as on a CPU.
+        on_cpu: Whether the C library hands out memory.
+        gives_back: Whether it returns freed blocks to the system.
     """
 
     training: Pass
     evaluation: Pass
-    has_heap: bool = False
+    on_cpu: bool = False
+    gives_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +185,7 @@ def estimate_memory(
     if zeroth_order is not None:
         rows["directions"] = _directions(zeroth_order, numbers)
         rows["copies"] = _copies(zeroth_order, step.live, numbers)
-    rows["allocator"] = kept = _kept(passes) if passes.has_heap else 0
+    rows["allocator"] = kept = _kept(passes) if passes.on_cpu else 0
     always = held.weights + held.trained_bytes + state
     evaluation = always + passes.evaluation.live + held.dequantized + kept
     return MemoryEstimate(rows, evaluation, optimizer)
@@ -228,8 +233,10 @@ def _directions(zeroth_order: ZerothOrder, vector: int) -> int:
 
 def _kept(passes: Passes) -> int:
     """Bytes of freed blocks that stay resident."""
+    if passes.gives_back:
+        return KEPT_ALWAYS
     smaller, larger = sorted((passes.training.live, passes.evaluation.live))
-    return round(KEPT_OF_LARGER * larger + KEPT_OF_SMALLER * smaller)
+    return KEPT_ALWAYS + round(KEPT_OF_LARGER * larger + KEPT_OF_SMALLER * smaller)
 
 
 def _copies(zeroth_order: ZerothOrder, live: int, vector: int) -> int:

@@ -225,8 +225,8 @@ def _passes(
 
     training, evaluation = worst(step), worst(evaluate)
     # With checkpointing, training.returned_memory has freed blocks given back.
-    has_heap = trace.device == "cpu" and not settings.gradient_checkpointing
-    return Passes(training, evaluation, has_heap=has_heap)
+    gives_back = settings.gradient_checkpointing
+    return Passes(training, evaluation, on_cpu=trace.device == "cpu", gives_back=gives_back)
 
 
 def _extended(short: Passes, longer: Passes, depth: int) -> Passes:

