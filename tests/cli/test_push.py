@@ -244,7 +244,7 @@ def test_the_card_of_a_lora_loads_it_from_the_hub(place: Place) -> None:
 
     card = place.files("org/lora-card")["README.md"].decode()
     assert 'base = "org/enc"\n' in card
-    assert ', "org/lora-card")\n```' in card
+    assert ', "org/lora-card")\ntokenizer = AutoTokenizer.from_pretrained("org/lora-card")\n' in card
 
 
 def test_an_error_of_the_hub_is_one_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
