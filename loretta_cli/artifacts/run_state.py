@@ -142,15 +142,13 @@ class RunState:
     @property
     def _best(self) -> Mapping[str, object] | None:
         metric = self.main_metric
-        scored = [
-            (value, record)
-            for record in self._evaluations
-            if (value := _numbers(record).get(metric or "")) is not None
-        ]
-        if not scored:
-            return None
-        best = min if metric in LOWER_IS_BETTER else max
-        return best(scored, key=lambda pair: pair[0])[1]
+        sign = 1 if metric in LOWER_IS_BETTER else -1
+        scored = []
+        for record in self._evaluations:  # of equal ones the lower loss, as in the training
+            numbers = _numbers(record)
+            if (value := numbers.get(metric or "")) is not None:
+                scored.append(((sign * value, numbers.get("loss", 0.0)), record))
+        return min(scored, key=lambda pair: pair[0])[1] if scored else None
 
 
 def read_state(path: Path) -> RunState:

@@ -119,15 +119,19 @@ def _show(
         heads = ("module", "shape", "adapted", "how")
         reporter.table(f"Where {method} sits", heads, matched_rows(result.matched))
     parts = result.count.parts_in_words(method)
-    reporter.line(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})")
+    reporter.marked(
+        [(f"trainable parameters: {result.count.trainable:,} of {result.count.total:,} ({parts})", False)]
+    )
     if kind := result.config["model"]["quantization"]:
-        reporter.line(f"base model: linear layers in {kind}; the head and what the adapter saves are not")
-    reporter.line(length_line(result.asked, found))
+        reporter.marked(
+            [(f"base model: linear layers in {kind}; the head and what the adapter saves are not", False)]
+        )
+    reporter.marked([(length_line(result.asked, found), False)])
     _show_rows(result, reporter)
     for title, columns, rows in data_rows(result.splits, result.asked.data.max_length or 0):
         reporter.table(title, columns, rows)
     if uncut := cut_line(result.splits):
-        reporter.line(uncut)
+        reporter.marked([(uncut, False)])
     for warning in result.warnings:
         reporter.warn(of + warning)
     for one in result.matched:
@@ -155,10 +159,10 @@ def _show_rows(result: DryRun, reporter: Reporter) -> None:
     for number, view in enumerate(result.rows, 1):
         tokens = counted(view.tokens, "token")
         trained = f"{view.trained:,} of them trained on" if view.trained else view.said
-        reporter.line(f"row {number}, as the model meets it: {tokens}, {trained}")
+        reporter.marked([(f"row {number}, as the model meets it: {tokens}, {trained}", False)])
         reporter.marked([("  ", False), *view.shown])
         if view.trained:
-            reporter.line(f"  ({view.said})")
+            reporter.marked([(f"  ({view.said})", False)])
 
 
 def _show_memory(result: DryRun, machine: FreeMemory, reporter: Reporter, of: str) -> None:
@@ -177,7 +181,7 @@ def _show_disk(documents: Sequence[Mapping[str, Any]], reporter: Reporter) -> No
     disks = [one["disk"] for one in documents]
     needed, checkpoints = (sum(one[key] for one in disks) for key in ("needed", "checkpoints"))
     free = disks[-1]["free"]
-    reporter.line(disk_line(needed, free, checkpoints))
+    reporter.marked([(disk_line(needed, free, checkpoints), False)])
     if needed > free:
         reporter.warn(
             f"the run folder takes about {size(needed)}, and the disk has {size(free)} free: write fewer "

@@ -150,7 +150,6 @@ def draw_picture(state: RunState, path: Path) -> None:
     """
     from loretta_cli.artifacts.files import explained
     from loretta_cli.report.curves import draw_curves
-    from loretta_cli.tasks.base import LOWER_IS_BETTER
 
     if not state.records:
         raise RunError(f"The run {state.run.path} has logged nothing yet.", hint="Try again later.")
@@ -161,6 +160,6 @@ def draw_picture(state: RunState, path: Path) -> None:
             path,
             main_metric=metric,
             split=state.split,
-            lowest=metric in LOWER_IS_BETTER,
+            best_step=state.best_step,
             estimates=estimates_of(state),
         )

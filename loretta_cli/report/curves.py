@@ -41,7 +41,7 @@ def draw_curves(
     *,
     main_metric: str,
     split: str = "validation",
-    lowest: bool | None = None,
+    best_step: int | None = None,
     estimates: Estimates | None = None,
 ) -> None:
     """Draw the curves of a run; a panel without data is left out.
@@ -52,7 +52,7 @@ def draw_curves(
         path: The PNG file to write; its folder exists. It is replaced whole or not at all.
         main_metric: The value of the middle panel.
         split: Of the evaluations that chose the checkpoint.
-        lowest: Whether its least value is the best; None takes that of a loss.
+        best_step: The step of the adapter that is kept (so far), which is marked; None if there is none.
         estimates: Of a zeroth-order training: its queries, projected gradients and events.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -79,11 +79,10 @@ def draw_curves(
         # One step axis for all panels, so that a point can be followed across them.
         axes = figure.add_subplot(lines, in_a_row, index + 1, sharex=figure.axes[0] if index else None)
         if panel == "loss":
-            _draw_loss(axes, train, evaluated, split, best_is_marked=main_metric == "loss")
+            _draw_loss(axes, train, evaluated, split, best_step if main_metric == "loss" else None)
         elif panel == "metric":
             _draw_line(axes, metric, _VALIDATION_COLOUR, label=split)
-            is_loss = main_metric.endswith("loss")
-            _mark_best(axes, metric, lowest=is_loss if lowest is None else lowest)
+            _mark_best(axes, metric, best_step)
             _finish(axes, main_metric.replace("_", " "))
         elif panel == "rate":
             _draw_line(axes, rate, _RATE_COLOUR, label=None)
@@ -103,7 +102,7 @@ def draw_curves(
     write_figure(canvas, path)
 
 
-def _draw_loss(axes: Axes, train: Series, evaluated: Series, split: str, *, best_is_marked: bool) -> None:
+def _draw_loss(axes: Axes, train: Series, evaluated: Series, split: str, best_step: int | None) -> None:
     """Draw the loss panel: training (with its running mean when there are many points) and evaluations."""
     if len(train.steps) >= SMOOTHED_FROM:
         axes.plot(train.steps, train.values, color=_TRAIN_COLOUR, alpha=0.25, linewidth=0.8)
@@ -115,8 +114,7 @@ def _draw_loss(axes: Axes, train: Series, evaluated: Series, split: str, *, best
         _draw_line(axes, train, _TRAIN_COLOUR, label="train")
     if evaluated:
         _draw_line(axes, evaluated, _VALIDATION_COLOUR, label=split)
-        if best_is_marked:
-            _mark_best(axes, evaluated, lowest=True)
+        _mark_best(axes, evaluated, best_step)
     _finish(axes, "loss")
 
 
@@ -128,10 +126,11 @@ def _draw_line(axes: Axes, series: Series, colour: str, *, label: str | None) ->
     )
 
 
-def _mark_best(axes: Axes, series: Series, *, lowest: bool) -> None:
-    """Put a star on the best point (the first one among equals), named in the legend."""
-    best = min(series.values) if lowest else max(series.values)
-    step = series.steps[series.values.index(best)]
+def _mark_best(axes: Axes, series: Series, step: int | None) -> None:
+    """Put a star on the point of the step that is kept, named in the legend."""
+    if step not in series.steps:
+        return
+    best = series.values[series.steps.index(step)]
     axes.plot(
         [step],
         [best],

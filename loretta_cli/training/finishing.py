@@ -16,7 +16,6 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.trajectory_log import read_estimates
 from loretta_cli.errors import RunError
 from loretta_cli.evaluation.evaluate import Evaluation, RowsToScore, encode, evaluate
-from loretta_cli.evaluation.metrics import LOWER_IS_BETTER
 from loretta_cli.measure.memory import peak_memory_bytes
 from loretta_cli.planning.plan import AdaptedModel, Plan
 from loretta_cli.report.curves import draw_curves
@@ -152,7 +151,7 @@ def finish(
         run.curves,
         main_metric=report.main_metric,
         split=split,
-        lowest=report.main_metric in LOWER_IS_BETTER,
+        best_step=report.best_step,
         estimates=read_estimates(run.trajectory),
     )
     write_card(run, plan, adapted, report.as_json())

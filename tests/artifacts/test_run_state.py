@@ -59,6 +59,14 @@ def test_of_a_metric_of_which_less_is_better_the_least_is_the_best(tmp_path: Pat
     assert read_state(tmp_path / "run").score == 2.0
 
 
+def test_of_equal_scores_the_one_with_the_lower_loss_is_the_best(tmp_path: Path) -> None:
+    write_unfinished(tmp_path / "run", scores=(0.7, 0.6, 0.7))
+
+    state = read_state(tmp_path / "run")
+
+    assert (state.score, state.best_step) == (0.7, 6), "whose loss is 0.694 instead of 0.698"
+
+
 def test_a_run_that_has_logged_nothing_has_no_score(tmp_path: Path) -> None:
     run = write_unfinished(tmp_path / "run")
     run.metrics_file.unlink()

@@ -48,17 +48,22 @@ def test_a_run_becomes_a_png_with_something_on_it(tmp_path: Path) -> None:
 def test_the_three_panels_share_one_step_axis_and_the_best_is_marked(
     tmp_path: Path, figures: list[Figure]
 ) -> None:
-    draw_curves(a_run(200), tmp_path / "curves.png", main_metric="accuracy")
+    draw_curves(a_run(200), tmp_path / "curves.png", main_metric="accuracy", best_step=100)
     loss, accuracy, rate = figures[0].axes
     assert titles(figures[0]) == ["loss", "accuracy", "learning rate"]
     assert loss.get_xlim() == accuracy.get_xlim() == rate.get_xlim()
     assert accuracy.get_legend_handles_labels()[1] == ["validation", "best: 1 at step 100"]
 
 
-def test_for_a_loss_the_lowest_point_is_the_best(tmp_path: Path, figures: list[Figure]) -> None:
-    draw_curves(a_run(200), tmp_path / "curves.png", main_metric="loss")
+def test_of_a_loss_that_chooses_the_best_is_marked(tmp_path: Path, figures: list[Figure]) -> None:
+    draw_curves(a_run(200), tmp_path / "curves.png", main_metric="loss", best_step=200)
     assert titles(figures[0]) == ["loss", "learning rate"]
     assert figures[0].axes[0].get_legend_handles_labels()[1][-1] == "best: 0.055 at step 200"
+
+
+def test_before_there_is_a_best_none_is_marked(tmp_path: Path, figures: list[Figure]) -> None:
+    draw_curves(a_run(200), tmp_path / "curves.png", main_metric="accuracy")
+    assert figures[0].axes[1].get_legend_handles_labels()[1] == ["validation"]
 
 
 def test_many_points_get_a_running_mean_over_the_raw_line(tmp_path: Path, figures: list[Figure]) -> None:
