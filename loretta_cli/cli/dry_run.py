@@ -192,10 +192,11 @@ def _show_disk(documents: Sequence[Mapping[str, Any]], reporter: Reporter) -> No
 def disk_needed(result: DryRun, found: Forecast) -> int:
     """Bytes of a run folder: the adapter, the best one, of zo the first one, and one a checkpoint.
 
-    A checkpoint has the optimizer's state beside its adapter, and some 50 kB of others.
+    A checkpoint has the optimizer's state beside its adapter, and some 80 kB of others; tokenizer, curves and
+    logs take a MB.
     """
     adapter = result.count.storage_bytes
     copies = 3 if result.asked.training.gradient == "zo" else 2
     chosen = result.memory.estimates.get(result.memory.chosen)
     state = chosen.rows["optimizer"] if chosen is not None else 2 * adapter
-    return copies * adapter + found.evaluations * (adapter + state + 50_000) + 500_000
+    return copies * adapter + found.evaluations * (adapter + state + 80_000) + 1_000_000

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from loretta_cli.cli import completion, options
+from loretta_cli.cli.next_steps import card_of
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 
 EPILOG = options.examples(
@@ -66,4 +67,5 @@ def export(
             ),
         ]
         reporter.table(f"Export as {report.format}", ("", "result"), rows)
+        reporter.line(card_of(Path(report.output)))
         reporter.result(report.as_json())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
 from loretta_cli.cli import options
+from loretta_cli.cli.next_steps import card_of, of_merged
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
 from loretta_cli.report import Reporter
 
@@ -83,6 +85,9 @@ def merge(
         if report.head and found != whole and not whole.read_config().task.shared_head:
             head = [("head", f"of {report.task}, the last task; the others' are in the run alone")]
         _show(report, head, reporter)
+        reporter.line(card_of(Path(report.output)))
+        reporter.next_commands(of_merged(Path(report.output), found.read_config()) if found == whole else [])
+        reporter.result(report.as_json())
 
 
 def _show(report: MergeReport, head: list[tuple[str, str]], reporter: Reporter) -> None:
@@ -110,4 +115,3 @@ def _show(report: MergeReport, head: list[tuple[str, str]], reporter: Reporter) 
             *([("share of the update lost by the cast", lost)] if lost else []),
         ],
     )
-    reporter.result(report.as_json())

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from pathlib import Path
 
-from loretta_cli.config import Config
+from loretta_cli.artifacts.run_settings import value_of
+from loretta_cli.config import Config, setting_fields
 from loretta_cli.methods import MERGED
 
 
@@ -40,6 +42,51 @@ def of_unfinished(folder: Path) -> list[str]:
         folder: The run.
     """
     return [f"loretta train --output {shlex.quote(str(folder))} --resume"]
+
+
+def of_merged(folder: Path, config: Config) -> list[str]:
+    """Score the merged model as the run was, where its data is a source of several splits.
+
+    A source that is one file would count whole, the rows that were trained on included.
+
+    Args:
+        folder: Of the merged model.
+        config: Of the run.
+    """
+    source = config.data.source
+    if config.task.name is None or (source is not None and Path(source).is_file()):
+        return []
+    words = ["loretta", "eval", "--model", str(folder), "--task", config.task.name]
+    words += ["--data", source] if source is not None else []
+    for key, field in setting_fields().items():
+        value = value_of(config, key)
+        if value is not None and value != field.default and _counts(key, config):
+            words += ["--set", f"{key}={_as_given(value)}"]
+    words += ["--trust-remote-code"] if config.model.trust_remote_code else []
+    return [shlex.join(words)]
+
+
+_NOT_OF_A_MODEL = ("task.name", "task.names", "task.shared_head", "data.source", "data.train_rows")
+
+
+def _counts(key: str, config: Config) -> bool:
+    """Whether a setting of a run says how rows are asked and scored; a head knows its labels."""
+    if key in _NOT_OF_A_MODEL or key.startswith("data.selection"):
+        return False
+    if key == "data.labels" and config.task.form == "classification":
+        return False
+    return key.startswith(("task.", "data."))
+
+
+def _as_given(value: object) -> str:
+    """A value as ``--set`` takes it: words as they are, all else as JSON."""
+    is_word = isinstance(value, str) and value.isidentifier()
+    return str(value) if is_word else json.dumps(value, ensure_ascii=False)
+
+
+def card_of(folder: Path) -> str:
+    """Where it is said how an export or a merged model is loaded."""
+    return f"How to load it: {folder / 'README.md'}"
 
 
 def _inside(folder: Path, name: str) -> str:
