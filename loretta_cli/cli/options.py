@@ -15,7 +15,7 @@ Overrides = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help=r"Change any setting, such as training.epochs=3 or task.prompt='{question}\nA:'.",
+        help="Change any setting, such as training.epochs=3; loretta settings lists them.",
     ),
 ]
 Model = Annotated[
