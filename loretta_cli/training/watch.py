@@ -218,7 +218,9 @@ class Watch(TrainerCallback):
                 self._half[:middle]
             )
             if now >= self.chance and not is_falling:
-                self._tell("chance", faults.not_below_chance(self.watched, reading.step, now, self.chance))
+                kind = self.evaluations.task.kind
+                said = faults.not_below_chance(self.watched, reading.step, now, self.chance, kind=kind)
+                self._tell("chance", said)
 
     def _judge_tensors(self, tensors: TrainedTensors) -> None:
         seen, steps = tensors.seen(), self._moving

@@ -10,10 +10,13 @@ import pytest
 import torch
 
 from loretta_cli.artifacts.run_folder import RunFolder
+from loretta_cli.config import Config
 from loretta_cli.errors import DataError, LorettaError, TrainingError
 from loretta_cli.tasks.forms.head import HeadForm
 from loretta_cli.training.gradients.backprop import Backprop
 from loretta_cli.training.trainer import AdapterTrainer
+from loretta_cli.training.watching import faults
+from loretta_cli.training.watching.settings import Watched
 from tests.training.trainers import PLAIN, config_of, make_place, pairs, ready
 from tests.training.watched_runs import RHYTHM, ZO, Listener, flags_in, taken, warnings_of
 
@@ -302,7 +305,16 @@ def test_half_a_training_that_is_not_better_than_guessing_is_warned_of(place: Pa
     settings = ("training.max_steps=100", "training.evaluate_every=100", "training.learning_rate=1e-7")
     said = warnings_of(place, tmp_path / "run", *settings)
 
-    assert [one for one in said if one.startswith("step 50: half of the training is over")]
+    (half,) = [one for one in said if one.startswith("step 50: half of the training is over")]
+    assert "what guessing by the labels' frequencies has" in half
+
+
+def test_scores_are_held_against_their_mean() -> None:
+    watched = Watched(Config(), torch.float32, RunFolder(Path("run")))
+    said = faults.not_below_chance(watched, 50, 1.5, 1.2, kind="regression")
+
+    assert "is not below 1.2, what always answering the mean score has" in said
+    assert "label" not in said
 
 
 def test_a_run_that_is_resumed_is_not_taken_for_a_new_one(

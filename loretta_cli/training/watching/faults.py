@@ -160,16 +160,18 @@ def diverging(watched: Watched, step: int, now: float, begun: float) -> str:
     )
 
 
-def not_below_chance(watched: Watched, step: int, now: float, chance: float) -> str:
-    """Half of the training has taught nothing."""
+def not_below_chance(watched: Watched, step: int, now: float, chance: float, *, kind: str) -> str:
+    """Half of the training has taught nothing; ``kind`` is that of the task."""
+    is_score = kind == "regression"
+    guess = "always answering the mean score" if is_score else "guessing by the labels' frequencies"
+    fit = "scores" if is_score else "labels"
     training = watched.config.training
     longer = f"--set training.max_steps={2 * training.max_steps}" if training.max_steps else ""
     longer = longer or (f"--set training.epochs={2 * training.epochs:g}" if training.epochs else "")
     flags = [watched.rate_times(0.1), watched.rate_times(3.0), *([longer] if longer else [])]
     return (
         f"step {step}: half of the training is over, and the loss of late, {now:.4g}, is not below "
-        f"{chance:.4g}, what guessing by the labels' frequencies has; try {either(flags)}, and check that "
-        "the labels fit their texts"
+        f"{chance:.4g}, what {guess} has; try {either(flags)}, and check that the {fit} fit their texts"
     )
 
 
