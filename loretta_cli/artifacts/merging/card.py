@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -43,15 +44,51 @@ def write_merge_card(
     write_text(
         folder / "README.md",
         f"---\n{yaml.safe_dump(head, sort_keys=False)}---\n\n"
-        f"# {name} with a merged LoRETTA adapter\n\n{text}\n\n{_serving(folder, Path(report.output).name)}"
+        f"# {name} with a merged LoRETTA adapter\n\n{text}\n\n"
+        f"{_loading(folder)}{_serving(folder, Path(report.output).name)}"
         f"{size_section(run, folder=folder, merged=True)}",
     )
 
 
+_CAUSAL = ("ForCausalLM", "LMHeadModel")
+
+
+def _architecture(folder: Path) -> tuple[str, dict[str, Any]]:
+    """The name of the model's class, and its config."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return (config.get("architectures") or [""])[0], config
+
+
+def _loading(folder: Path) -> str:
+    """Python that asks the model with transformers alone, of classifiers and causal language models."""
+    name, config = _architecture(folder)
+    if name.endswith(_CAUSAL):
+        kind, asked, options = "text-generation", '"A text to go on with", max_new_tokens=20', ""
+    elif name.endswith("ForSequenceClassification"):
+        kind, asked = "text-classification", '["a text", "another one"]'
+        # Of one output, a score, transformers would take the sigmoid.
+        options = ', function_to_apply="none"' if len(config.get("id2label") or "two") == 1 else ""
+    else:
+        return ""
+    options += ", trust_remote_code=True" if "auto_map" in config else ""
+    return f"""\
+## Load it
+
+In Python, in this folder:
+
+```python
+from transformers import pipeline
+
+ask = pipeline("{kind}", model="."{options})
+print(ask({asked}))
+```
+
+"""
+
+
 def _serving(folder: Path, name: str) -> str:
     """The command of vLLM, which loads any causal language model in a folder, and the way to llama.cpp."""
-    classes = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("architectures") or [""]
-    if not classes[0].endswith(("ForCausalLM", "LMHeadModel")):
+    if not _architecture(folder)[0].endswith(_CAUSAL):
         return ""
     command = f"vllm serve {shlex.quote(f'./{name}')}"
     return (
