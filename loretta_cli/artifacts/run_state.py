@@ -114,6 +114,13 @@ class RunState:
         return self.metrics.get(self.main_metric or "")
 
     @property
+    def score_split(self) -> str | None:
+        """The rows that the score is of: the reported ones, or before the end those that choose the best."""
+        if self.score is None:
+            return None
+        return "validation" if self.report else self.split
+
+    @property
     def best_step(self) -> int | None:
         """The step of the adapter that is the best (so far)."""
         if self.report:

@@ -8,7 +8,13 @@ from typing import Any
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.run_listing import folder_size
 from loretta_cli.artifacts.run_state import RunState
-from loretta_cli.cli.run_rows import age_in_words, bytes_in_words, count_in_words, score_in_words
+from loretta_cli.cli.run_rows import (
+    SO_FAR,
+    age_in_words,
+    bytes_in_words,
+    count_in_words,
+    score_in_words,
+)
 from loretta_cli.config import Config
 from loretta_cli.numerals import counted
 
@@ -35,7 +41,8 @@ def facts(state: RunState) -> dict[str, str]:
         found["gradient"] = _zeroth_order(report.get("zeroth_order"))
     metric, score = score_in_words(state)
     if score != "-":
-        found["score"] = f"{metric} {score}"
+        starred = score.endswith("*")
+        found["score"] = f"{metric} {score.rstrip('*')}" + (f", {SO_FAR}" if starred else "")
     if state.trainable is not None:
         total = report.get("total_parameters")
         of = f" of {total:,} ({100 * state.trainable / total:.3f} %)" if isinstance(total, int) else ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from loretta_cli.artifacts.run_folder import short_model
 from loretta_cli.artifacts.run_listing import folder_size
 from loretta_cli.artifacts.run_state import RunState
+from loretta_cli.report import Reporter
 from loretta_cli.report.formatting import display_number
 
 _UNITS = ((86400 * 365, "y"), (86400, "d"), (3600, "h"), (60, "min"))
@@ -34,11 +35,21 @@ def model_of(state: RunState) -> str:
     return short_model(name) if name else "-"
 
 
+SO_FAR = "on the selection rows so far"
+"""What a score with a star is, beside those of the validation rows."""
+
+
 def score_in_words(state: RunState) -> tuple[str, str]:
-    """The main metric's name and value."""
+    """The main metric's name and value; with a star where it is of the selection rows."""
     metric, score = state.main_metric, state.score
     value = "-" if metric is None or score is None else metric_in_words(metric, score)
-    return (metric or "-").replace("_", " "), value
+    return (metric or "-").replace("_", " "), value + "*" * (state.score_split == "selection")
+
+
+def tell_stars(states: Iterable[RunState], reporter: Reporter) -> None:
+    """Say below a table of scores what their stars mean, if one has any."""
+    if any(state.score_split == "selection" for state in states):
+        reporter.line(f"* {SO_FAR}")
 
 
 def metric_in_words(name: str, value: float) -> str:
@@ -98,6 +109,7 @@ def document(state: RunState, name: str) -> dict[str, Any]:
         "seed": None if config is None else config.training.seed,
         "main_metric": state.main_metric,
         "score": state.score,
+        "score_split": state.score_split,
         "metrics": state.metrics,
         "best_step": state.best_step,
         "trainable_parameters": state.trainable,

@@ -87,10 +87,12 @@ def _name(state: RunState, place: Path) -> str:
 
 def _show(named: Sequence[tuple[str, RunState]], total: int, place: Path, reporter: Reporter) -> None:
     from loretta_cli.cli.next_steps import of_unfinished
+    from loretta_cli.cli.run_rows import tell_stars
 
     of = "" if len(named) == total else f" of {total}"
     title = f"{len(named)}{of} runs in {place}" if total != 1 else f"1 run in {place}"
     reporter.table(title, COLUMNS, [_row(name, state) for name, state in named])
+    tell_stars([state for _, state in named], reporter)
     for name, state in named:
         if state.reason:
             reporter.line(f"{name} ({state.status}): {state.reason}")

@@ -17,6 +17,7 @@ from loretta_cli.cli.run_rows import (
     metric_in_words,
     score_in_words,
     status_in_words,
+    tell_stars,
 )
 from loretta_cli.numerals import counted
 from loretta_cli.report import Reporter
@@ -134,3 +135,4 @@ def _stages(state: RunState, reporter: Reporter) -> None:
         for stage in state.stages
     ]
     reporter.table("Stages, each after its own", ("stage", "status", "metric", "score", "best step"), rows)
+    tell_stars(state.stages, reporter)

@@ -11,7 +11,7 @@ from loretta_cli.artifacts.run_state import RunState
 from loretta_cli.cli import run_curves
 from loretta_cli.cli.run_curves import Canvas
 from loretta_cli.cli.run_facts import facts, figures
-from loretta_cli.cli.run_rows import metric_in_words, status_in_words
+from loretta_cli.cli.run_rows import metric_in_words, status_in_words, tell_stars
 from loretta_cli.cli.show_one import full_document
 from loretta_cli.errors import ConfigError
 from loretta_cli.report import Reporter
@@ -69,6 +69,7 @@ def show_several(states: Sequence[RunState], reporter: Reporter, canvas: Canvas)
     names = dict.fromkeys(name for one in measured for name in one)
     rows = [(name, *(one.get(name, "-") for one in measured)) for name in names]
     reporter.table("Figures", ("", *letters), rows)
+    tell_stars(states, reporter)
     configs = [state.config for state in states if state.config is not None]
     changes = differing(configs) if len(configs) == len(states) else {}
     if changes:

@@ -72,6 +72,27 @@ def test_the_table_says_what_is_wrong_and_what_to_do(here: Path) -> None:
     ]
 
 
+def test_a_score_of_the_selection_rows_is_marked_and_one_of_the_validation_rows_is_not(here: Path) -> None:
+    by_name = {run["name"]: run for run in listed(here)}
+    lines = loretta("runs", cwd=here).stdout.splitlines()
+
+    assert by_name["a-finished"]["score_split"] == "validation"
+    assert (by_name["b-stopped"]["score_split"], by_name["b-stopped"]["score"]) == ("selection", 0.7)
+    assert "  0.7000*  " in next(line for line in lines if line.startswith("b-stopped"))
+    assert [line for line in lines if line.startswith("a-finished") and "0.8000*" in line] == []
+    assert "* on the selection rows so far" in lines
+    finished = loretta("runs", "grid", cwd=here / "runs").stdout
+    assert "*" not in finished
+
+
+def test_a_run_without_a_score_names_no_split(tmp_path: Path) -> None:
+    write_unfinished(tmp_path / "runs" / "young", steps=0, scores=())
+
+    (run,) = listed(tmp_path)
+    assert (run["score"], run["score_split"]) == (None, None)
+    assert "*" not in loretta("runs", cwd=tmp_path).stdout
+
+
 def test_a_run_in_training_is_listed_as_running(here: Path) -> None:
     with running(here / "runs" / "b-stopped"):
         (run,) = [one for one in listed(here) if one["name"] == "b-stopped"]

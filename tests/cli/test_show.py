@@ -61,6 +61,16 @@ def test_a_stopped_run_by_forward_passes_is_shown_with_its_trajectory(here: Path
     assert text.endswith("Next:\n  loretta train --output runs/stopped --resume\n")
 
 
+def test_a_score_of_the_selection_rows_is_told_as_one(here: Path) -> None:
+    assert re.search(
+        r"^score +accuracy 0\.7000, on the selection rows so far$", shown(here, "stopped"), re.MULTILINE
+    )
+    assert "selection rows so far" not in shown(here, "one")
+    both = shown(here, "one", "stopped").partition("Figures\n")[2]
+    assert re.search(r"^accuracy +0\.8000 +0\.7000\*$", both, re.MULTILINE)
+    assert "\n* on the selection rows so far\n" in both
+
+
 def test_a_damaged_run_is_shown_as_far_as_it_can_be(here: Path) -> None:
     (here / "runs" / "one" / "config.yaml").write_text("[", encoding="utf-8")
 
