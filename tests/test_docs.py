@@ -199,5 +199,36 @@ def test_every_link_leads_to_a_file_and_a_headline(page: Path) -> None:
         assert not anchor or anchor in anchors, target
 
 
+def test_every_format_of_export_has_its_section_on_serving() -> None:
+    from loretta_cli.artifacts.export import FORMATS
+
+    page = (REPOSITORY / "docs" / "serving.md").read_text(encoding="utf-8")
+    shown = {
+        line.split("--format ")[1].split()[0]
+        for line in page.splitlines()
+        if line.startswith("loretta export")
+    }
+    listed = set(re.findall(r"\| \[`--format ([\w-]+)`\]", page))
+
+    assert shown == listed == set(FORMATS)
+
+
+def test_the_code_for_a_lora_answers_with_peft_alone(home: Path, tmp_path: Path) -> None:
+    page = REPOSITORY / "docs" / "serving.md"
+    code = next(block for block in blocks(page, "python") if "PeftModel" in block)
+    encoder = home / "models" / "encoder"
+    rows = ("--model", encoder, "--task", "sst2", "--data", home / "data" / "sst2")
+    train = loretta("train", *rows, "--method", "rep", "--output", tmp_path / "run", *TWO_STEPS)
+    export = loretta("export", tmp_path / "run", "--format", "lora", "--output", tmp_path / "lora")
+    assert (train.exit_code, export.exit_code) == (0, 0)
+    (tmp_path / "lora" / "base-model").symlink_to(encoder)
+
+    told = python(code, cwd=tmp_path / "lora", blocked=("loretta_cli",))
+
+    texts = ("--text", "a text", "--text", "another one", "--json")
+    answers = [json.loads(line) for line in loretta("predict", tmp_path / "run", *texts).stdout.splitlines()]
+    assert [line.split()[0] for line in told.splitlines()] == [answer["prediction"] for answer in answers]
+
+
 def test_a_command_that_fails_would_be_noticed(home: Path) -> None:
     assert loretta(*as_run_here("loretta train quickstart --metod rep"), cwd=home).exit_code == 2
