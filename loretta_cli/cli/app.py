@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated
@@ -40,6 +41,7 @@ app = typer.Typer(
     epilog="[bold]Start here[/bold]\n\n  loretta train quickstart\n\n"
     "  loretta count-params --model meta-llama/Llama-2-7b-hf --compare",
 )
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO}
 TRAINING, LOOKING, SHIPPING, MORE = "Train", "Look", "Take it elsewhere", "More"
 for panel, name, module, verb in (
     (TRAINING, "train", train, train.train),
@@ -78,14 +80,25 @@ def root(
 
 def main() -> None:
     """Run the command line; a closed pipe ends it quietly, and ``--json`` holds for wrong usage too."""
+    _replace_missing_streams()
     try:
-        if "--json" in sys.argv:
-            _main_with_json()
-        app()
+        try:
+            if "--json" in sys.argv:
+                _main_with_json()
+            app()
+        finally:
+            sys.stdout.flush()  # at exit it would be too late for a sentence
     except BrokenPipeError:
         # The reader of our output is gone; what is still buffered must not complain at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_stdout()
         sys.exit(1)
+    except OSError as error:
+        if not _is_lost(error):
+            raise
+        _drop_stdout()
+        problem = LorettaError(f"Cannot write: {error.strerror}.", hint="Make room where the output goes.")
+        make_reporter(json=False).failure(problem)
+        sys.exit(LorettaError.exit_code)
 
 
 def _main_with_json() -> None:
@@ -97,6 +110,23 @@ def _main_with_json() -> None:
         if say is not None:
             make_reporter(json=True).failure(ConfigError(say(), hint="See loretta COMMAND --help."))
             sys.exit(ConfigError.exit_code)
-        if not isinstance(error, BrokenPipeError):
+        if not _is_lost(error):
             make_reporter(json=True).failure(LorettaError(f"{type(error).__name__}: {error}"))
         raise
+
+
+def _replace_missing_streams() -> None:
+    """Python has no stream for a closed descriptor; what is written there goes nowhere, as asked."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open to the end
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether what was to be written found no room, or no reader."""
+    return isinstance(error, OSError) and (error.errno in _NO_ROOM or isinstance(error, BrokenPipeError))
+
+
+def _drop_stdout() -> None:
+    """Let what is buffered for stdout go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -121,3 +123,38 @@ def test_a_reader_that_goes_away_is_no_traceback() -> None:
 
     assert "Traceback" not in done.stderr
     assert "Exception" not in done.stderr
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("arguments", [("recipes",), ("settings", "--json"), ("--version",)])
+def test_a_full_disk_under_the_results_is_a_sentence(arguments: tuple[str, ...]) -> None:
+    with FULL.open("w") as full:
+        ended = subprocess.run(
+            [sys.executable, "-m", "loretta_cli", *arguments],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=child_environment(),
+            check=False,
+        )
+    assert ended.returncode == 1
+    first, second = ended.stderr.splitlines()
+    assert first == "error: Cannot write: No space left on device."
+    assert second.startswith("hint: ")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="descriptors are closed by a shell")
+@pytest.mark.parametrize("arguments", ["recipes", "settings --json", "show nowhere"])
+def test_closed_descriptors_are_no_traceback(arguments: str) -> None:
+    command = f"{shlex.quote(sys.executable)} -m loretta_cli {arguments} >&-"
+    environment = child_environment()
+    ended = subprocess.run(
+        ["sh", "-c", command], stderr=subprocess.PIPE, text=True, env=environment, check=False
+    )
+    assert ended.returncode == (2 if "nowhere" in arguments else 0)
+    assert "Traceback" not in ended.stderr
+    silent = subprocess.run(["sh", "-c", f"{command} 2>&-"], env=environment, check=False)
+    assert silent.returncode == ended.returncode
