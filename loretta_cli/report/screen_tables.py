@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _GAP = 2
 # Text may be folded; below these widths it is unreadable, so the columns are shown in parts instead.
 _NARROWEST_NAME, _NARROWEST_TEXT = 16, 10
+# So are those in which a word would be broken, up to these lengths: a path or a checksum is folded anyway.
+_WHOLE_NAME, _WHOLE_WORD = 0.6, 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,12 @@ def tables_for_screen(columns: Sequence[str], rows: Sequence[Sequence[str]], wid
         Tables no wider than ``width``, unless the first column and one of numbers are wider already.
     """
     measured = [
-        _measure(one_line(name), tuple(one_line(row[index]) for row in rows), is_first=index == 0)
+        _measure(
+            one_line(name),
+            tuple(one_line(row[index]) for row in rows),
+            _NARROWEST_TEXT if index else _NARROWEST_NAME,
+            whole=_WHOLE_WORD if index else int(width * _WHOLE_NAME),
+        )
         for index, name in enumerate(columns)
     ]
     for part in _parts(measured, width):
@@ -66,7 +73,15 @@ def tables_for_screen(columns: Sequence[str], rows: Sequence[Sequence[str]], wid
         yield table
 
 
-def _measure(name: str, cells: tuple[str, ...], *, is_first: bool) -> _Column:
+def _measure(name: str, cells: tuple[str, ...], least: int, *, whole: int) -> _Column:
+    """A column, with the widths that it can have.
+
+    Args:
+        name: Its head.
+        cells: Below it.
+        least: The width that text gets at least, where it is as wide.
+        whole: Length up to which a word is not broken.
+    """
     is_number = is_number_column(cells)
     if is_number:
         # A unit is not to be parted from its number.
@@ -76,7 +91,9 @@ def _measure(name: str, cells: tuple[str, ...], *, is_first: bool) -> _Column:
     if is_number:
         narrowest = max(longest, 1, *(cell_len(word) for word in name.split()))
     else:
-        narrowest = min(widest, _NARROWEST_NAME if is_first else _NARROWEST_TEXT)
+        words = [cell_len(word) for text in (name, *cells) for word in text.split()]
+        longest_whole = max((length for length in words if length <= whole), default=0)
+        narrowest = max(longest_whole, min(widest, least))
     return _Column(name, cells, is_number, narrowest, widest)
 
 

@@ -59,6 +59,49 @@ def test_names_are_shown_whole_before_long_values_get_room() -> None:
     assert sum(line.count("word") for line in table) == 40
 
 
+RUNS = [
+    (
+        "classification-rep-minilm",
+        "stopped at 4/12",
+        "accuracy",
+        "0.7000*",
+        "classification",
+        "minilm",
+        "2.7 kB",
+    ),
+    (
+        "grid/cells/minilm-sst2-rep-seed0",
+        "finished",
+        "accuracy",
+        "0.9",
+        "sst2",
+        "SmolLM2-135M-Instruct",
+        "7 kB",
+    ),
+]
+OF_RUNS = ("run", "status", "metric", "score", "task", "model", "folder")
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_column_stands_below_rather_than_that_a_word_is_broken(width: int) -> None:
+    lines = [line for table in drawn(OF_RUNS, RUNS, width) for line in table]
+
+    assert max(map(len, lines)) <= width
+    for word in {word for row in RUNS for cell in row for word in cell.split()}:
+        assert any(word in line.split() for line in lines), word
+    assert len(drawn(OF_RUNS, RUNS, width)) == (1 if width == 120 else 2)
+
+
+def test_a_word_that_is_broken_anyway_moves_no_column() -> None:
+    checksum = "0123456789abcdef" * 4
+    rows = [("data.sha256", checksum, "found"), ("seed", "none at all", "default")]
+
+    (table,) = drawn(("setting", "value", "from"), rows, 60)
+
+    assert [line.split()[0] for line in table if line.startswith(("data", "seed"))] == ["data.sha256", "seed"]
+    assert "found" in table[2]
+
+
 def test_an_empty_table_shows_its_heads() -> None:
     (table,) = drawn(("setting", "value"), [], 60)
 
