@@ -79,10 +79,3 @@ def test_without_a_slope_there_is_no_such_panel(
     draw(tmp_path / "curves.png", Estimates([1, 2], [1, 1], sizes, [(1, "skip")]))
 
     assert len(figures[0].axes) == 4
-
-
-def test_of_a_perplexity_the_lowest_is_marked_as_the_best(tmp_path: Path, figures: list[Figure]) -> None:
-    records = [{"step": step, "split": "validation", "perplexity": 10.0 - step} for step in (1, 2)]
-    draw_curves(records, tmp_path / "curves.png", main_metric="perplexity", lowest=True)
-
-    assert "best: 8 at step 2" in figures[0].axes[0].get_legend_handles_labels()[1]
