@@ -18,23 +18,25 @@ PACKAGE = REPOSITORY / "loretta_cli"
 LONGEST_FILE = 400
 
 ALLOWED: dict[str, set[str]] = {
+    "credentials": set(),
     "errors": set(),
     "numerals": set(),
     "registry": {"errors"},
     "refused_memory": {"numerals"},
     "replacing": set(),
     "processes": {"errors"},
-    "report": {"errors", "numerals", "replacing"},
+    "report": {"credentials", "errors", "numerals", "replacing"},
     "methods": {"errors", "registry"},
     "presets": {"errors", "models", "registry"},
     "baseline_defaults": {"models"},
     "tt": {"errors"},
-    "config": {"errors", "registry", "replacing"},
+    "config": {"credentials", "errors", "registry", "replacing"},
     "models": {"errors", "numerals", "processes", "refused_memory", "registry"},
     "tasks": {"config", "errors", "models", "numerals", "registry"},
     "tuners": {"baseline_defaults", "config", "errors", "models", "numerals", "presets", "tt"},
     "measure": {
-        *("baseline_defaults", "config", "errors", "models", "presets", "processes", "tt", "tuners"),
+        *("baseline_defaults", "config", "credentials", "errors", "models", "presets", "processes", "tt"),
+        "tuners",
     },
     "planning": {"config", "errors", "measure", "methods", "models", "numerals", "tasks", "tuners"},
     "artifacts": {

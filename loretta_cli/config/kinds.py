@@ -1,6 +1,6 @@
 """The kinds of values that settings take: limits, tolerated spellings, and their names in messages.
 
-Imports pydantic only.
+Imports pydantic and :mod:`credentials`.
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
+
+from loretta_cli.credentials import has_credentials
 
 OWN_SENTENCE = "own_sentence"
 """Type of the pydantic errors whose message is already the sentence that the user reads."""
@@ -41,6 +43,15 @@ def own_sentence(sentence: str, hint: str = "") -> PydanticCustomError:
     return PydanticCustomError(OWN_SENTENCE, "{sentence}", {"sentence": sentence, "hint": hint})
 
 
+def _no_credentials(name: str) -> str:
+    # It would be kept in the run folder, which is shared.
+    if has_credentials(name):
+        raise own_sentence(
+            "a password or a token stands in it", "Leave it out; log in to the hub with: hf auth login"
+        )
+    return name
+
+
 def _number(value: object) -> object:
     # Python counts True as 1; nobody means that by `seed: true`.
     if isinstance(value, bool):
@@ -67,6 +78,7 @@ TrackerName = Annotated[
     Expects("tensorboard, trackio or wandb", "these: tensorboard, trackio, wandb"),
 ]
 Text = Annotated[str, StringConstraints(min_length=1), Expects("text", "texts")]
+Place = Annotated[Text, AfterValidator(_no_credentials)]
 Count = Annotated[int, _Whole, Field(gt=0), Expects("a whole number above 0", "whole numbers above 0")]
 LayerIndex = Annotated[
     int, _Whole, Field(ge=0), Expects("a whole number of 0 or more", "whole numbers of 0 or more")

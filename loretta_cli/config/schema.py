@@ -21,6 +21,7 @@ from loretta_cli.config.kinds import (
     LayerIndex,
     Length,
     ModeShapes,
+    Place,
     Positive,
     Seed,
     Share,
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 class ModelSettings(SettingsGroup):
     """The base model: which one, and how it is loaded."""
 
-    name: Text | None = Field(default=None, description="Hub id, local folder, or a bundled name.")
+    name: Place | None = Field(default=None, description="Hub id, local folder, or a bundled name.")
     revision: Text | None = Field(default=None, description="Branch, tag or commit of the hub id.")
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = Field(
         default="auto", description="Number type of the base weights; auto chooses by device."
@@ -212,7 +213,7 @@ class ColumnSettings(SettingsGroup):
 class DataSettings(SettingsGroup):
     """The rows to train on, to choose the checkpoint by, and to report."""
 
-    source: Text | None = Field(default=None, description="Folder, file, hub id, or a bundled name.")
+    source: Place | None = Field(default=None, description="Folder, file, hub id, or a bundled name.")
     columns: ColumnSettings = Field(
         default_factory=ColumnSettings, description="Column names of your own data."
     )

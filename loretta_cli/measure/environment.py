@@ -8,6 +8,7 @@ import platform
 import sys
 from typing import Any
 
+from loretta_cli.credentials import without_credentials
 from loretta_cli.processes import processes
 
 PACKAGES = (
@@ -21,7 +22,7 @@ def describe_environment() -> dict[str, Any]:
     import torch
 
     return {
-        "argv": sys.argv[1:],
+        "argv": [without_credentials(argument) for argument in sys.argv[1:]],
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: version_of(name) for name in PACKAGES},

@@ -18,6 +18,7 @@ from rich.panel import Panel
 from rich.table import Column, Table
 from rich.text import Text
 
+from loretta_cli.credentials import without_credentials
 from loretta_cli.report.formatting import (
     clean,
     display_number,
@@ -64,7 +65,7 @@ class ConsoleReporter:
         """Draw a panel with the facts in two columns."""
         grid = Table.grid(Column(style="dim", no_wrap=True), Column(overflow="fold"), padding=(0, 2))
         for name, value in facts.items():
-            grid.add_row(Text(one_line(name)), Text(one_line(value)))
+            grid.add_row(Text(one_line(name)), Text(without_credentials(one_line(value))))
         heading = Text(one_line(title), style="bold")
         self._talk.print(
             Panel(grid, title=heading, title_align="left", border_style="cyan", expand=False, padding=(0, 1))
@@ -72,11 +73,11 @@ class ConsoleReporter:
 
     def note(self, message: str) -> None:
         """Print the message, above the live table if there is one."""
-        self._say(Text(self._wrapped(clean(message))))
+        self._say(Text(self._wrapped(without_credentials(clean(message)))))
 
     def warn(self, message: str) -> None:
         """Print the message after a yellow "Warning:"."""
-        text = Text(self._wrapped(f"{WARNING} {clean(message)}"))
+        text = Text(self._wrapped(f"{WARNING} {without_credentials(clean(message))}"))
         text.stylize("bold yellow", 0, len(WARNING))
         self._say(text)
 
@@ -171,9 +172,9 @@ class ConsoleReporter:
     def failure(self, error: LorettaError) -> None:
         """Take the live table down, then print the error and its hint."""
         self.training_ended()
-        self._say(Text.assemble(("Error: ", "bold red"), clean(error.message)))
+        self._say(Text.assemble(("Error: ", "bold red"), without_credentials(clean(error.message))))
         if error.hint:
-            self._say(Text.assemble(("Hint: ", "bold cyan"), clean(error.hint)))
+            self._say(Text.assemble(("Hint: ", "bold cyan"), without_credentials(clean(error.hint))))
 
     def _wrapped(self, message: str) -> str:
         """The message with line ends between words; a path that is longer than a line stays whole."""

@@ -1,6 +1,6 @@
 """The reporter behind ``--json``: stdout holds exactly one JSON document, on failure too.
 
-Imports only :mod:`report.plain`.
+Imports :mod:`credentials` and :mod:`report.plain`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, TextIO
 
+from loretta_cli.credentials import without_credentials
 from loretta_cli.report.plain import PlainReporter
 
 if TYPE_CHECKING:
@@ -70,8 +71,8 @@ class JsonReporter(PlainReporter):
         """Write the error to stderr, and as the document unless one is written already."""
         super().failure(error)
         if self._lines or not self._is_written:
-            facts = {"type": type(error).__name__, "message": error.message, "hint": error.hint}
-            self.result({"error": facts})
+            said = {name: without_credentials(getattr(error, name)) for name in ("message", "hint")}
+            self.result({"error": {"type": type(error).__name__, **said}})
 
 
 def json_ready(value: object) -> object:

@@ -1,7 +1,7 @@
 """The reporter for pipes, log files and CI: plain lines, no control characters, no redrawing.
 
-Each logged or evaluated event is one ``key=value`` line whose keys are stable. Imports only :mod:`numerals`,
-:mod:`report.formatting` and :mod:`report.pace`.
+Each logged or evaluated event is one ``key=value`` line whose keys are stable. Imports :mod:`credentials`,
+:mod:`numerals`, :mod:`report.formatting` and :mod:`report.pace`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+from loretta_cli.credentials import without_credentials
 from loretta_cli.numerals import counted, memory_in_words
 from loretta_cli.report.formatting import (
     align_table,
@@ -135,8 +136,8 @@ class PlainReporter:
         return [f"{name}={value}" for name, value in found.items()]
 
     def _say(self, text: str) -> None:
-        """One message to stderr."""
-        self._stderr.write(clean(text) + "\n")
+        """One message to stderr, without passwords and tokens."""
+        self._stderr.write(without_credentials(clean(text)) + "\n")
         self._stderr.flush()
 
     def _tell(self, text: str) -> None:

@@ -15,9 +15,9 @@ from loretta_cli.measure.environment import PACKAGES, describe_environment
 
 
 def test_versions_device_and_command_line_are_noted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["loretta", "train", "--seed", "3"])
+    monkeypatch.setattr(sys, "argv", ["loretta", "train", "--seed", "3", "https://me:secret@host/x"])
     found = describe_environment()
-    assert found["argv"] == ["train", "--seed", "3"]
+    assert found["argv"] == ["train", "--seed", "3", "https://***@host/x"]
     assert found["python"] == platform.python_version()
     assert found["threads"] == torch.get_num_threads()
     assert len(found["gpus"]) == torch.cuda.device_count()
