@@ -128,6 +128,27 @@ def _is_full(target: Path) -> bool:
     return shutil.disk_usage(parent).free < NEXT_TO_NOTHING
 
 
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file of a run, which may be a stranger's: a pipe would block, a device never end.
+
+    Raises:
+        OSError: If it cannot be read, or is no regular file.
+    """
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is a folder, a pipe or a device", str(path))
+    return path.read_bytes()
+
+
+def read_text(path: Path) -> str:
+    """As :func:`read_bytes`, as UTF-8.
+
+    Raises:
+        OSError: If it cannot be read, or is no regular file.
+        UnicodeDecodeError: If it is not UTF-8.
+    """
+    return read_bytes(path).decode("utf-8")
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a text file under a temporary name, then rename it."""
     with explained(path), replacing(path) as unfinished:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from loretta_cli.artifacts.files import sha256, write_json
+from loretta_cli.artifacts.files import read_text, sha256, write_json
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.tensor_header import NUMBER_NAMES, header_bytes, read_header
 from loretta_cli.errors import RunError
@@ -191,7 +191,7 @@ def read_fingerprints(run: RunFolder) -> Fingerprints | None:
         RunError: If the file is broken.
     """
     try:
-        text = run.fingerprints_file.read_text(encoding="utf-8")
+        text = read_text(run.fingerprints_file)
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:

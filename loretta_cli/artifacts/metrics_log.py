@@ -11,6 +11,7 @@ import math
 from numbers import Integral
 from typing import TYPE_CHECKING, SupportsFloat
 
+from loretta_cli.artifacts.files import read_bytes
 from loretta_cli.errors import RunError
 from loretta_cli.replacing import replacing
 
@@ -62,7 +63,7 @@ class MetricsLog:
         if not self.path.exists():
             return []
         records: list[dict[str, object]] = []
-        lines = self.path.read_bytes().splitlines()
+        lines = read_bytes(self.path).splitlines()
         for number, line in enumerate(lines, start=1):
             record = _parse(line)
             if record is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loretta_cli.artifacts.files import check_writable, explained
+from loretta_cli.artifacts.files import check_writable, explained, read_text
 from loretta_cli.artifacts.run_lock import check_not_running
 from loretta_cli.config import Config, read_run_config, write_config
 from loretta_cli.errors import ConfigError, OutputError, RunError
@@ -162,7 +162,7 @@ class RunFolder:
             RunError: If it is missing or broken.
         """
         try:
-            report = json.loads(self.report_file.read_text(encoding="utf-8"))
+            report = json.loads(read_text(self.report_file))
         except (OSError, ValueError) as error:
             raise RunError(f"The run {self.path} has no readable report.json.") from error
         if not isinstance(report, dict):

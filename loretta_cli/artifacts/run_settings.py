@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from loretta_cli.artifacts.files import write_json
+from loretta_cli.artifacts.files import read_text, write_json
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config, setting_fields
 
@@ -98,7 +98,7 @@ def shown(value: object) -> str:
 
 def _origins(run: RunFolder) -> dict[str, str] | None:
     try:
-        origins = json.loads(run.origins_file.read_text(encoding="utf-8"))["origins"]
+        origins = json.loads(read_text(run.origins_file))["origins"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return {str(key): str(origin) for key, origin in origins.items()} if isinstance(origins, dict) else None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from loretta_cli.artifacts.checkpoints import last_complete, step_of
+from loretta_cli.artifacts.files import read_text
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.run_lock import is_running
@@ -299,7 +300,7 @@ def _is_absurd(value: object) -> bool:
 def _recorded_bytes(run: RunFolder) -> int | None:
     """The size that the finished adapter's file had."""
     try:
-        recorded = json.loads(run.fingerprints_file.read_text(encoding="utf-8"))["adapter"]["bytes"]
+        recorded = json.loads(read_text(run.fingerprints_file))["adapter"]["bytes"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return recorded if isinstance(recorded, int) else None
@@ -309,7 +310,7 @@ def _total_steps(run: RunFolder) -> int | None:
     """All steps, as the newest checkpoint knows them."""
     for file in sorted(run.checkpoints.glob("checkpoint-*/trainer_state.json"), key=_modified, reverse=True):
         try:
-            steps = json.loads(file.read_text(encoding="utf-8"))["max_steps"]
+            steps = json.loads(read_text(file))["max_steps"]
         except (OSError, ValueError, KeyError, TypeError):
             continue
         return steps if isinstance(steps, int) and steps > 0 else None

@@ -10,6 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from loretta_cli.artifacts.files import read_bytes
 from loretta_cli.report.estimates import EVENTS, Estimates
 
 _LARGEST = 2**53
@@ -23,7 +24,7 @@ def read_estimates(path: Path) -> Estimates:
         path: The file.
     """
     try:
-        lines = path.read_bytes().splitlines()
+        lines = read_bytes(path).splitlines()
     except OSError:
         return Estimates((), (), ())
     records = [record for line in lines if (record := _record(line)) is not None]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from loretta_cli.artifacts.files import read_text
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.run_listing import folder_size
 from loretta_cli.artifacts.run_state import RunState
@@ -128,7 +129,7 @@ def _zeroth_order(summary: Any) -> str:
 def _made_with(run: RunFolder) -> str:
     """Versions, as far as they are recorded."""
     try:
-        packages = json.loads(run.environment_file.read_text(encoding="utf-8"))["packages"]
+        packages = json.loads(read_text(run.environment_file))["packages"]
         named = ("loretta-cli", "torch", "transformers", "peft")
         return ", ".join(f"{name} {packages[name]}" for name in named if packages.get(name))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -174,6 +174,8 @@ def read_run_config(path: Path) -> Config:
     Raises:
         ConfigError: If it is missing or has been damaged.
     """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ConfigError(f"The run config {path} is a pipe or a device; expected a file.")
     values = _Values()
     values.place_all(read_mapping(path, "run config"), f"run config {path}")
     return values.config()
