@@ -60,6 +60,12 @@ def _finished(path: Path, base: str | None) -> RunFolder:
     except RunError as error:
         if not _has_adapter(path / "best"):
             raise
+        if not (path / "config.yaml").is_file():
+            raise
+        if RunFolder(path).finished:  # to go on with the training would bring nothing back
+            best = shlex.quote(str(path / "best"))
+            message = f"The adapter of the finished run {path} has no {SETTINGS}."
+            raise RunError(message, hint=f"{best} is a copy: put it in the place of adapter.") from error
         hint = f"{error.hint}. The best so far is asked with --checkpoint best."
         raise RunError(error.message, hint=hint) from error
 

@@ -62,3 +62,22 @@ def test_a_run_of_several_tasks_has_no_one_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="is of several") as caught:
         find_adapter(run.path, "last")
     assert str(RunFolder(run.path).stages[0].path) in caught.value.hint
+
+
+def test_a_finished_run_that_lost_its_adapters_settings_is_not_sent_to_train_on(tmp_path: Path) -> None:
+    run = write_finished(tmp_path / "run")
+    give_adapter(run.best)
+    (run.adapter / "adapter_config.json").unlink()
+
+    with pytest.raises(RunError, match=r"has no adapter_config\.json") as caught:
+        find_adapter(run.path, None)
+    assert str(run.best) in caught.value.hint
+    assert "--resume" not in caught.value.hint
+
+
+def test_a_folder_that_is_no_run_gets_no_hint_of_a_best_adapter(tmp_path: Path) -> None:
+    give_adapter(tmp_path / "best")
+
+    with pytest.raises(RunError, match="not a run folder") as caught:
+        find_adapter(tmp_path, None)
+    assert "--checkpoint" not in caught.value.hint
