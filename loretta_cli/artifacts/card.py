@@ -14,7 +14,11 @@ from loretta_cli.artifacts.sizes import size_section
 from loretta_cli.numerals import counted
 
 if TYPE_CHECKING:
+    from loretta_cli.config import Config
     from loretta_cli.planning.plan import AdaptedModel, Plan
+
+_TOLD = {"model": ("dtype", "quantization"), "data": ("max_length", "seed")}
+"""Of these sections, the settings that the card's other parts do not tell."""
 
 
 def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[str, Any]) -> None:
@@ -23,12 +27,9 @@ def write_card(run: RunFolder, plan: Plan, adapted: AdaptedModel, report: dict[s
     base = public_name(config.model.name or "")
     scores = "\n".join(f"| {name} | {value:.4f} |" for name, value in report["metrics"].items())
     parts = count.parts_in_words(config.adapter.method)
-    settings = "\n".join(
-        f"| {section}.{name} | {_cell(value)} |"
-        for section in ("adapter", "training", *(["zo"] if config.training.gradient == "zo" else []))
-        for name, value in getattr(config, section).model_dump().items()
-        if value is not None
-    )
+    drawn = "Loss, metric and learning rate"
+    if report["zeroth_order"] is not None:
+        drawn = "Loss, metric, learning rate, queries and projected gradient"
     method = config.adapter.method
     tags = ["loretta", *(["tensor-train"] if method in ("adp", "rep") else []), method]
     text = f"""\
@@ -54,7 +55,7 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 {_chosen_on(plan)}.\
 {_caveat(report["shortened"], report["ties"])}
 
-![Loss, metric and learning rate over the steps](curves.png)
+![{drawn} over the steps](curves.png)
 
 ## Data
 
@@ -70,7 +71,7 @@ base model): {parts}. The adapter file has {folder_bytes(run.adapter):,} bytes w
 
 | setting | value |
 |---|---|
-{settings}
+{_settings(config)}
 
 {made_with(run)}
 
@@ -93,7 +94,8 @@ def _how(zeroth_order: dict[str, Any] | None) -> str:
         return ""
     return f"""
 
-Its gradients are zeroth-order estimates, from {zeroth_order["forward_passes"]:,} forward passes and no
+Its gradients are zeroth-order estimates, from {zeroth_order["forward_passes"]:,} forward passes (eps \
+{zeroth_order["eps"]:g}) and no
 backward pass. With `start/` and `trajectory.jsonl`, `loretta replay` computes the adapter again."""
 
 
@@ -111,6 +113,17 @@ def _caveat(shortened: int, ties: int) -> str:
     were = counted(shortened, "was", "were")
     return f"""
 Of the reported rows, {were} truncated, and in {ties:,} the two best options have equal scores."""
+
+
+def _settings(config: Config) -> str:
+    """The rows of the table of settings that are set; where the rows are from is said above it."""
+    sections = ["model", "data", "adapter", "training", *(["zo"] if config.training.gradient == "zo" else [])]
+    return "\n".join(
+        f"| {section}.{name} | {_cell(value)} |"
+        for section in sections
+        for name, value in getattr(config, section).model_dump().items()
+        if value not in (None, []) and name in _TOLD.get(section, (name,))
+    )
 
 
 def _cell(value: Any) -> str:

@@ -68,7 +68,9 @@ def test_the_card_of_a_run_has_its_data_picture_versions_and_limits(rep_run: Fin
     for split, purpose in (("train", "trained on"), ("validation", "the results above")):
         rows = data[f"{split}_rows"]
         assert f"| {split} | {rows} | {purpose} | `{data['sha256'][split]}` |" in card
-    assert "(curves.png)" in card
+    assert "![Loss, metric and learning rate over the steps](curves.png)" in card
+    assert "| model.dtype | " in card
+    assert "| training.trackers |" not in card
     assert (rep_run.path / "curves.png").is_file()
     assert re.search(r"^Made with Python .*torch .*transformers .*peft ", card, re.MULTILINE)
     assert "## Use and limits" in card

@@ -277,7 +277,10 @@ def test_a_run_of_backpropagation_says_nothing_of_it(rep_run: FinishedRun) -> No
 def test_the_card_says_and_cites_zeroth_order_training(zo_run: FinishedRun) -> None:
     card = (zo_run.path / "README.md").read_text(encoding="utf-8")
 
-    assert "zeroth-order estimates, from 12 forward passes" in card
+    report = json.loads((zo_run.path / "report.json").read_text(encoding="utf-8"))
+    eps = report["zeroth_order"]["eps"]
+    assert f"zeroth-order estimates, from 12 forward passes (eps {eps:g})" in card
+    assert "![Loss, metric, learning rate, queries and projected gradient over the steps](curves.png)" in card
     for key in ("yang-etal-2024-loretta", "malladi-etal-2023-mezo", "yang-etal-2024-adazeta"):
         assert f"@inproceedings{{{key}," in card
     assert "| zo.estimator | central |" in card
