@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from loretta_cli.artifacts.adapter_files import SETTINGS
 from loretta_cli.artifacts.checkpoints import last_complete, step_of
 from loretta_cli.artifacts.files import read_text
 from loretta_cli.artifacts.metrics_log import MetricsLog
@@ -199,7 +200,8 @@ FAILURE = ".failure.json"
 def _finished(state: RunState) -> RunState:
     """Finished, if what the report speaks of is there."""
     weights = state.run.adapter / ADAPTER_FILE
-    problem = "" if weights.is_file() else f"its adapter is missing: {weights.relative_to(state.run.path)}"
+    missing = [name for name in (ADAPTER_FILE, SETTINGS) if not (state.run.adapter / name).is_file()]
+    problem = f"its adapter is missing: {state.run.adapter.name}/{missing[0]}" if missing else ""
     expected = _recorded_bytes(state.run)
     if not problem and expected is not None and weights.stat().st_size != expected:
         problem = f"its adapter file has {weights.stat().st_size:,} bytes instead of {expected:,}"

@@ -146,6 +146,15 @@ def test_a_finished_run_without_its_adapter_is_damaged(tmp_path: Path) -> None:
     assert "adapter is missing" in read_state(run.path).reason
 
 
+def test_a_finished_run_without_its_adapters_settings_is_damaged(tmp_path: Path) -> None:
+    run = write_finished(tmp_path / "run")
+    (run.adapter / "adapter_config.json").unlink()
+
+    state = read_state(run.path)
+
+    assert (state.status, state.reason) == ("damaged", "its adapter is missing: adapter/adapter_config.json")
+
+
 def test_of_several_tasks_the_stages_are_told(tmp_path: Path) -> None:
     config = config_of_run("task.names=[sst2, trec]", task=None)
     write_unfinished(tmp_path / "run", config).metrics_file.unlink()
