@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
 import shlex
@@ -183,7 +184,7 @@ def find_run(path: Path, *, base: str | None = None, unfinished: bool = False) -
     """
     run = RunFolder(path, base)
     if not path.is_dir():
-        raise RunError(f"There is no run folder {path}.", hint="Give the folder that `loretta train` wrote.")
+        raise RunError(f"There is no run folder {path}.", hint=_where_runs_are(path))
     if not run.config_file.is_file():
         hint = "Give the folder that `loretta train` wrote, not the adapter in it."
         if (path / "config.json").is_file():
@@ -195,6 +196,16 @@ def find_run(path: Path, *, base: str | None = None, unfinished: bool = False) -
             hint=f"Finish it: loretta train --output {shlex.quote(str(path))} --resume",
         )
     return run
+
+
+def _where_runs_are(path: Path) -> str:
+    """The run in the usual folder that was meant, if there is one of such a name."""
+    folders = DEFAULT_PARENT.glob("*/config.yaml") if DEFAULT_PARENT.is_dir() else ()
+    names = [one.parent.name for one in folders]
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
+    if near:
+        return f"Did you mean {shlex.quote(str(DEFAULT_PARENT / near[0]))}? `loretta runs` lists all."
+    return "Give the folder that `loretta train` wrote; `loretta runs` lists those in runs/."
 
 
 def file_name(text: str) -> str:

@@ -65,8 +65,9 @@ def compress(
 ) -> None:
     """Turn a LoRA into a rep adapter without training, and say how much of it is lost.
 
-    Each layer's update becomes a tensor train near to it. What is written is a run folder where there is a
-    task (eval, merge and export take it), else an adapter folder of PEFT.
+    Each layer's update becomes a tensor train near to it.
+
+    With a task a run folder is written, for eval, merge and export; else an adapter folder of PEFT.
     """
     with command(json=json) as reporter:
         from loretta_cli.artifacts.files import check_new_folder

@@ -54,8 +54,9 @@ def merge(
 ) -> None:
     """Fold an adapter into the base weights, and check the result: rep, lora, vera, ia3, bitfit, full, head.
 
-    rep, lora and ia3 are merged file by file, with about one file of the base model in memory. Of a run of
-    several tasks with a head each, the merged model has the head of the last one.
+    rep, lora and ia3 are merged file by file, with about one file of the base model in memory.
+
+    Of a run of several tasks with a head each, the merged model has the head of the last one.
     """
     with command(json=json) as reporter:
         from loretta_cli.artifacts.merging.choices import CHECKS, DTYPES, check_choice

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -107,6 +108,8 @@ def predict(
         given = [*(texts or ()), *(text or ())]
         if given and source is not None:
             raise ConfigError("Texts are given and --input, too.", hint="Leave one of them out.")
+        if texts and len(texts) == 1 and not text:
+            _refuse_file(texts[0])
         if overwrite and output is None:
             raise ConfigError("--overwrite needs --output, the file to replace.")
         from loretta_cli.evaluation.asked_run import find_asked
@@ -134,6 +137,21 @@ def predict(
         else:
             usual = predictor.batch_size if given or source is not None else 1
             screen.in_batches(rows, batch_size or usual)
+
+
+def _refuse_file(text: str) -> None:
+    """Refuse a text that is the name of a file: its rows are meant.
+
+    Raises:
+        ConfigError: With the flags of both.
+    """
+    suffixes = (".csv", ".tsv", ".jsonl", ".parquet", ".txt")
+    if text.lower().endswith(suffixes) and Path(text).is_file():
+        name = shlex.quote(text)
+        raise ConfigError(
+            f"The text {text!r} is the name of a file.",
+            hint=f"Use --input {name} to ask its rows, or --text {name} to ask that very text.",
+        )
 
 
 def _rows(

@@ -174,6 +174,8 @@ def _openings(name: str) -> Iterable[str]:
 
 def _hint(name: str, known: Iterable[str]) -> str:
     """The nearest names, and where all of them stand."""
+    if "=" in name:
+        return f"Settings are given as --set {name}."
     near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.6)
     question = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
     return f"{question}`loretta recipes list` shows all recipes."

@@ -174,7 +174,7 @@ def _k_shot(
         problem = "data.shots is missing" if shots is None else f"the task {task.name} has no labels"
         raise ConfigError(
             f"The protocol k-shot takes k rows of each label, and {problem}.",
-            hint="Set data.shots=16." if shots is None else "Use data.protocol=low-data.",
+            hint="Use --set data.shots=16." if shots is None else "Use data.protocol=low-data.",
         )
     if any(row.group for row in train):
         raise ConfigError(

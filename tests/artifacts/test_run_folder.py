@@ -10,6 +10,7 @@ from loretta_cli.artifacts import files
 from loretta_cli.artifacts.run_folder import RunFolder, check_free, choose_folder, create_run, find_run
 from loretta_cli.config import Config
 from loretta_cli.errors import LorettaError, OutputError, RunError
+from tests.run_folders import write_unfinished
 
 CONFIG = Config.model_validate({"model": {"name": "org/name"}, "training": {"seed": 7}})
 OTHER = Config.model_validate({"model": {"name": "org/other"}})
@@ -181,3 +182,25 @@ def test_a_run_gets_the_folder_asked_for_or_the_next_free_name(
         folder = choose_folder(None, "name")
         assert folder == Path("runs") / expected
         folder.mkdir(parents=True)
+
+
+@pytest.mark.parametrize("asked", ["moods", "mods", "runs/mods"])
+def test_a_run_that_is_not_there_is_looked_for_among_the_usual_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_unfinished(tmp_path / "runs" / "moods")
+
+    with pytest.raises(RunError, match="There is no run folder") as caught:
+        find_run(Path(asked))
+
+    assert caught.value.hint.startswith("Did you mean runs/moods?")
+
+
+def test_where_nothing_is_like_it_the_list_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(RunError) as caught:
+        find_run(Path("moods"))
+
+    assert "`loretta runs`" in caught.value.hint

@@ -106,6 +106,7 @@ FAULTS: dict[str, tuple[tuple[str, ...], str]] = {
     "lines for a pair": (("pair", INPUT, "good.txt"), "a line of good.txt is one text"),
     "an object without a column": (("pair", '{"question": "is it"}'), "the column 'passage' is missing"),
     "half an object of a pair": (("pair", '{"question":'), "this is not valid JSON"),
+    "a file for a text": (("run", "good.csv"), "The text 'good.csv' is the name of a file."),
     "both": (("run", TEXT, INPUT, "good.csv"), "Texts are given and --input, too"),
     "longer labels": (("run", TEXT, "--max-new-tokens", "9"), "--max-new-tokens is for runs that write"),
     "no text": (("run", "\udcff"), "row 1: the text is not UTF-8"),

@@ -153,3 +153,9 @@ def test_recipes_inside_the_package_win_over_those_beside_it(tmp_path, monkeypat
         folder.mkdir(parents=True)
         (folder / "quickstart.yaml").write_text("training: {seed: 1}\n")
         assert recipes_folder() == folder
+
+
+def test_a_setting_that_is_given_as_a_recipe_is_told_how_it_is_given():
+    with pytest.raises(ConfigError) as caught:
+        find_recipe("data.columns.label=mood")
+    assert caught.value.hint == "Settings are given as --set data.columns.label=mood."

@@ -116,8 +116,8 @@ def _find_pair(
     raise DataError(
         f"{first.file}: the columns of a prompt and its completion cannot be told from the names; its "
         f"columns are {', '.join(first.values)}.",
-        hint="Set data.columns.prompt=NAME and data.columns.completion=NAME, or data.columns.messages=NAME "
-        "for chats.",
+        hint="Use --set data.columns.prompt=NAME and --set data.columns.completion=NAME, or "
+        "--set data.columns.messages=NAME for chats.",
     )
 
 

@@ -60,7 +60,8 @@ def _find_options(asked: Asked, *taken: str | None) -> str:
         raise DataError(
             f"{first.file}: the options cannot be told from the names; its columns are "
             f"{', '.join(first.values)}.",
-            hint="Set data.columns.options=[NAME, NAME, …], one column an option, or one column with lists.",
+            hint="Use --set 'data.columns.options=[NAME, NAME, …]', one column an option, or name one column "
+            "with lists.",
         )
     return found
 

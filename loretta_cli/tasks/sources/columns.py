@@ -115,7 +115,7 @@ def check_given(row: Row, given: Iterable[tuple[str, str | None]]) -> None:
             question = f"Did you mean {near!r}? " if near else ""
             raise DataError(
                 f"{row.file} has no column {column!r}; {_listing(row.values)}.",
-                hint=f"{question}Set data.columns.{role}={near or 'NAME'}.",
+                hint=f"{question}Use --set data.columns.{role}={near or 'NAME'}.",
             )
         if column in roles:
             raise DataError(
@@ -186,7 +186,7 @@ def _only(candidates: Sequence[str], row: Row, role: str) -> str:
     problem = f"could be {', '.join(candidates)}" if candidates else "cannot be told from the names"
     raise DataError(
         f"{row.file}: the {role} column {problem}; {_listing(row.values)}.",
-        hint=f"Set data.columns.{role}=NAME.",
+        hint=f"Use --set data.columns.{role}=NAME.",
     )
 
 

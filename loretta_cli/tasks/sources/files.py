@@ -57,7 +57,9 @@ def read_file(path: Path, name: str) -> tuple[Row, ...]:
             hint="Write one object a line and name it .jsonl: jq -c '.[]' data.json > data.jsonl",
         )
     if suffix not in READERS:
-        raise DataError(f"{name}: unknown kind of data file; expected {FORMATS}.")
+        is_sheet = suffix in (".xlsx", ".xls", ".ods")
+        hint = 'Save the sheet as "CSV UTF-8" and give that file.' if is_sheet else ""
+        raise DataError(f"{name}: unknown kind of data file; expected {FORMATS}.", hint=hint)
     return READERS[suffix](path, name)
 
 

@@ -9,6 +9,7 @@ from loretta_cli.errors import DataError
 if TYPE_CHECKING:
     from pathlib import Path
 
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -44,6 +45,12 @@ def read_text(path: Path, name: str) -> str:
     try:
         return data.decode("utf-8").removeprefix(BYTE_ORDER_MARK)
     except UnicodeDecodeError as error:
+        if data.startswith(UTF_16_MARKS):
+            raise DataError(
+                f"{name} is UTF-16, not UTF-8.",
+                hint="Save it as UTF-8, or: iconv -f utf-16 -t utf-8 OLD > NEW. With tabs between its "
+                "cells, name it .tsv.",
+            ) from error
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
             f"{name}, line {line}: byte 0x{data[error.start]:02x} (byte {error.start + 1} of the file) "

@@ -88,11 +88,13 @@ def test_columns_given_in_part_count_as_detected(rows: Make) -> None:
 def test_a_given_column_that_is_missing_is_named_with_the_fix(rows: Make, role: str) -> None:
     error = detect_fault(rows({"id": 1, "Sentence": "a", "label": 1}), **{role: "sentense"})
     assert error.message == "train.jsonl has no column 'sentense'; its columns are id, Sentence, label."
-    assert error.hint == f"Did you mean 'Sentence'? Set data.columns.{role}=Sentence."
+    assert error.hint == f"Did you mean 'Sentence'? Use --set data.columns.{role}=Sentence."
 
 
 def test_a_given_column_like_no_other_gets_no_guess(rows: Make) -> None:
-    assert detect_fault(rows({"text": "a", "label": 1}), text="xyz").hint == "Set data.columns.text=NAME."
+    assert (
+        detect_fault(rows({"text": "a", "label": 1}), text="xyz").hint == "Use --set data.columns.text=NAME."
+    )
 
 
 def test_one_column_cannot_have_two_roles(rows: Make) -> None:
@@ -116,7 +118,7 @@ def test_what_cannot_be_found_is_asked_for(
     error = detect_fault(rows(values))
     assert message in error.message
     assert all(column in error.message for column in values)
-    assert error.hint == f"Set data.columns.{role}=NAME."
+    assert error.hint == f"Use --set data.columns.{role}=NAME."
 
 
 def test_no_rows_have_no_columns() -> None:

@@ -40,6 +40,12 @@ def test_an_unknown_kind_of_file_is_refused_with_the_known_ones(
         read_file(write(name, "text\n"), name)
 
 
+def test_a_sheet_is_refused_with_what_to_save(write: Callable[..., Path]) -> None:
+    with pytest.raises(DataError) as caught:
+        read_file(write("a.xlsx", "text\n"), "a.xlsx")
+    assert caught.value.hint == 'Save the sheet as "CSV UTF-8" and give that file.'
+
+
 def test_one_file_is_split_and_the_description_says_how(write: Callable[..., Path], jsonl: Jsonl) -> None:
     splits = load_file(write("a.jsonl", jsonl(10)), "data/a.jsonl", validation_fraction=0.2, seed=5)
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (8, 2, 0)

@@ -26,12 +26,6 @@ def test_a_byte_that_is_not_utf_8_is_named_with_its_line(write: Callable[..., Pa
     assert "UTF-8" in caught.value.hint
 
 
-def test_utf_16_is_refused(write: Callable[..., Path]) -> None:
-    path = write("a.csv", "text,label\n".encode("utf-16"))
-    with pytest.raises(DataError, match=r"a\.csv, line 1: byte 0xff"):
-        read_text(path, "a.csv")
-
-
 def test_a_folder_is_not_a_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"train\.jsonl is a folder; a file was expected"):
         read_text(tmp_path, "train.jsonl")
@@ -67,3 +61,12 @@ def test_a_refusal_of_the_system_is_one_sentence(
     with pytest.raises(DataError) as caught:
         read_text(tmp_path / "a.csv", "a.csv")
     assert caught.value.message == message
+
+
+def test_utf_16_is_named_with_the_way_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes("text,label\ngood,1\n".encode("utf-16"))
+
+    with pytest.raises(DataError, match=r"^a\.csv is UTF-16, not UTF-8\.") as caught:
+        read_text(tmp_path / "a.csv", "a.csv")
+
+    assert "iconv -f utf-16 -t utf-8" in caught.value.hint
