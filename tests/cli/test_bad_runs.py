@@ -124,10 +124,23 @@ def test_a_damaged_run_is_one_sentence(
     assert files_below(tmp_path) == before
 
 
+def test_a_finished_run_without_its_adapters_settings_is_told_of_the_copy(
+    rep_run: FinishedRun, copied: Callable[[FinishedRun], Path]
+) -> None:
+    run = copied(rep_run)
+    (run / "adapter" / "adapter_config.json").unlink()
+
+    outcome = loretta("eval", run)
+
+    assert_refused(outcome)
+    assert f"{run / 'best'} is a copy" in outcome.stderr
+
+
 def test_a_run_without_its_adapter_says_how_to_finish_it(
     rep_run: FinishedRun, copied: Callable[[FinishedRun], Path]
 ) -> None:
     run = copied(rep_run)
+    (run / "report.json").unlink()
     (run / "adapter" / "adapter_config.json").unlink()
 
     outcome = loretta("eval", run)
