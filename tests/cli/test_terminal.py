@@ -119,6 +119,6 @@ def test_ctrl_c_leaves_nothing_torn(place: Path, tmp_path: Path) -> None:
     assert shown[end - 3].endswith(f" {int(step):,}/4,000")
     assert shown[end - 2].split()[0] == "loss"
     assert shown[end - 2].split()[-1] == "eta"
-    assert shown[end - 4] == " at once", "the terminal wraps notes, so that paths stay whole"
+    assert shown[end - 4] == "at once", "notes are wrapped between words"
     assert sum("/4,000" in line for line in shown) == 1
     assert not COLOUR.search(written)
