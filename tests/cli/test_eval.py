@@ -156,7 +156,8 @@ def test_the_checkpoints_of_a_run_are_scored(workplace: Workplace, tmp_path: Pat
     (run / "report.json").unlink()
     (run / "adapter").rename(run / "gone")  # as it is while a run trains
 
-    for which, step in (("last", 6), ("best", max(said, key=lambda step: said[step]["accuracy"]))):
+    best = max(said, key=lambda step: (said[step]["accuracy"], -said[step]["loss"]))
+    for which, step in (("last", 6), ("best", best)):
         (result,) = loretta("eval", run, "--checkpoint", which, "--json").document["results"]
         assert result["metrics"] == pytest.approx({name: said[step][name] for name in result["metrics"]})
     assert said[3]["loss"] != said[6]["loss"]
