@@ -27,6 +27,11 @@ METHODS = {
 }
 MERGED = ("rep", "lora", "vera", "ia3", "bitfit", "full", "head")
 """Those whose effect the base weights can hold."""
+MERGE_REFUSAL = (
+    "An adp adapter cannot be merged: it has a nonlinearity between its projections, so no weight of the "
+    "base model can hold it."
+)
+"""Why ``adp`` is none of them."""
 COMPARED = (*("lora", "vera", "ia3", "adapters", "prefix", "prompt", "p-tuning", "bitfit", "head", "full"),)
 """What ``count-params --compare`` shows beside adp and rep."""
 

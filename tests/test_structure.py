@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "config": {"credentials", "errors", "registry", "replacing"},
     "models": {"errors", "numerals", "processes", "refused_memory", "registry"},
     "tasks": {"config", "errors", "models", "numerals", "registry"},
-    "tuners": {"baseline_defaults", "config", "errors", "models", "numerals", "presets", "tt"},
+    "tuners": {"baseline_defaults", "config", "errors", "methods", "models", "numerals", "presets", "tt"},
     "measure": {
         *("baseline_defaults", "config", "credentials", "errors", "models", "presets", "processes", "tt"),
         "tuners",
@@ -53,8 +53,8 @@ ALLOWED: dict[str, set[str]] = {
         *("planning", "registry", "report", "tasks", "training"),
     },
     "cli": {
-        *("artifacts", "config", "errors", "evaluation", "grid", "measure", "methods", "numerals", "package"),
-        *("planning", "processes", "refused_memory", "report", "tasks", "training"),
+        *("artifacts", "config", "errors", "evaluation", "grid", "measure", "methods", "models", "numerals"),
+        *("package", "planning", "processes", "refused_memory", "report", "tasks", "training"),
     },
     "__main__": {"cli"},
 }
@@ -203,6 +203,19 @@ LIGHT_COMMANDS = (
     ("export", "run", "--format", "lroa"),
     ("push", "no-such-run", "org/name"),
     ("push", "run", "no-slash"),
+    ("train", "--model", "gone/x/y", "--task", "sst2"),
+    ("train", "--model", "x", "--task", "sst2", "--data", "gone.csv"),
+    ("train", "--model", "x", "--task", "sst2", "--data", "file.xlsx", "--dry-run"),
+    ("eval", "--model", "x", "--task", "sst2", "--data", "gone.csv"),
+    ("eval", "trained", "--data", "gone.csv"),
+    ("predict", "baseless", "a text"),
+    ("export", "trained"),
+    ("export", "trained", "--format", "tt", "--output", "full"),
+    ("export", "trained", "--format", "tt", "--data", "gone.csv"),
+    ("export", "baseless", "--format", "tt"),
+    ("merge", "trained", "--output", "full"),
+    ("merge", "baseless"),
+    ("merge", "unmergeable"),
     ("count-params",),
     ("count-params", "--model", "x", "--method", "repp"),
     ("count-params", "--model", "x", "--set", "adapter.tt_rank=big"),
@@ -256,6 +269,17 @@ def test_help_version_and_wrong_settings_import_nothing_heavy(tmp_path: Path) ->
     (tmp_path / "broken.yaml").write_text("training: {sed: 1}\n", encoding="utf-8")
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "config.yaml").write_text("training: {seed: 1}\n", encoding="utf-8")
+    (tmp_path / "file.xlsx").write_text("x", encoding="utf-8")
+    for name, model, method in (
+        ("trained", "x", "rep"),
+        ("baseless", "/gone/x", "rep"),
+        ("unmergeable", "x", "adp"),
+    ):
+        adapter = tmp_path / name / "adapter"
+        adapter.mkdir(parents=True)
+        (adapter / "adapter_config.json").write_text("{}", encoding="utf-8")
+        settings = f"model: {{name: {model}}}\nadapter: {{method: {method}}}\ntask: {{name: sst2}}\n"
+        (adapter.parent / "config.yaml").write_text(settings, encoding="utf-8")
 
     told = json.loads(python(RUN_THEM, json.dumps(LIGHT_COMMANDS), cwd=tmp_path))
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from loretta_cli.artifacts.base_location import POINT_AT_IT
 from loretta_cli.artifacts.fingerprint import (
     WeightFile,
     fingerprint_of,
@@ -23,30 +24,11 @@ from loretta_cli.models.loading import LoadedModel
 from loretta_cli.planning.plan import Plan, load_base
 
 Note = Callable[[str], object]
-POINT_AT_IT = "Say where it is now with --base FOLDER."
-"""The hint of the commands that have the flag."""
 NEWER_ON_HUB = (
     "The hub may have a newer one: write the commit it was trained on into model.revision of the run's "
     "config.yaml."
 )
 """The hint where the model is one of the hub."""
-EDIT_CONFIG = "Put it back, or write where it is now into model.name of the run's config.yaml."
-"""The hint where training goes on, which has no such flag."""
-
-
-def check_base_is_there(run: RunFolder, *, hint: str = POINT_AT_IT) -> None:
-    """Refuse a run whose base model was in a folder that is gone.
-
-    Args:
-        run: The run.
-        hint: How to say where it is now.
-
-    Raises:
-        RunError: Naming the folder.
-    """
-    name = run.read_config().model.name or ""
-    if Path(name).is_absolute() and not Path(name).exists():
-        raise RunError(f"The base model of the run {run.path} is not in {name}: nothing is there.", hint=hint)
 
 
 def load_checked_base(

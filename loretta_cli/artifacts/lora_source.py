@@ -11,8 +11,8 @@ from peft import LoraConfig
 from safetensors.torch import load_file
 
 from loretta_cli.artifacts.adapter_files import SETTINGS, WEIGHTS, check_adapter_files
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.fingerprint import check_adapter
-from loretta_cli.artifacts.identity import check_base_is_there
 from loretta_cli.artifacts.lora_settings import read_lora_settings
 from loretta_cli.artifacts.run_folder import RunFolder, find_run
 from loretta_cli.errors import ConfigError, RunError

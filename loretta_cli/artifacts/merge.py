@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 import torch
 
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS
 from loretta_cli.artifacts.files import check_new_folder, new_folder
 from loretta_cli.artifacts.fingerprint import check_adapter
-from loretta_cli.artifacts.identity import check_base, check_base_is_there
+from loretta_cli.artifacts.identity import check_base
 from loretta_cli.artifacts.merging import NotStreamable
 from loretta_cli.artifacts.merging.checkpoint import Checkpoint, find_checkpoint
 from loretta_cli.artifacts.merging.companions import write_config, write_tokenizer

@@ -11,8 +11,9 @@ from transformers import PreTrainedModel
 
 import loretta_cli.tuners  # noqa: F401  registers the adapter types
 from loretta_cli.artifacts.adapter_files import check_adapter_files
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.fingerprint import check_adapter
-from loretta_cli.artifacts.identity import Note, check_base_is_there, load_checked_base
+from loretta_cli.artifacts.identity import Note, load_checked_base
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import RunError
 from loretta_cli.models.loading import to_device

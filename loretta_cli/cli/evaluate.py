@@ -64,9 +64,11 @@ def evaluate(
         )
         if run is not None:
             from loretta_cli.artifacts.adapter_choice import find_adapter
+            from loretta_cli.cli.early import check_places
 
             found, adapter = find_adapter(run, checkpoint, base=base)
             check_remote_code(found.read_config(), trusted=trust_remote_code)
+            check_places(found, data=data)
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_run
             from loretta_cli.evaluation.stages import evaluate_stages
@@ -79,6 +81,7 @@ def evaluate(
                 )
                 results = [asked]
         else:
+            from loretta_cli.cli.early import check_sources
             from loretta_cli.config import load_config
             from loretta_cli.tasks import check_task
 
@@ -97,6 +100,7 @@ def evaluate(
             _check_read(loaded.origins)
             check_remote_code(loaded.config, trusted=trust_remote_code)
             check_task(task[0])
+            check_sources(loaded.config)
             quiet_transformers()
             from loretta_cli.evaluation.run import evaluate_model
 

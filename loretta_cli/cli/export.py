@@ -10,6 +10,7 @@ import typer
 from loretta_cli.cli import completion, options
 from loretta_cli.cli.next_steps import card_of
 from loretta_cli.cli.shell import check_remote_code, command, quiet_transformers
+from loretta_cli.errors import ConfigError
 
 EPILOG = options.examples(
     "loretta export runs/sst2-rep-minilm --format lora --output my-lora",
@@ -22,7 +23,7 @@ EPILOG = options.examples(
 def export(
     run: options.Run,
     format: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--format",
             "-f",
@@ -32,7 +33,7 @@ def export(
             "of adp or rep.",
             autocompletion=completion.formats,
         ),
-    ],
+    ] = None,
     number_type: Annotated[
         str | None, typer.Option("--type", metavar="T", help="Of gguf: f32, f16 (default) or q8_0.")
     ] = None,
@@ -50,12 +51,19 @@ def export(
     with command(json=json) as reporter:
         from loretta_cli.artifacts.export import FORMATS, ExportRequest, check_request
         from loretta_cli.artifacts.run_folder import find_run
+        from loretta_cli.cli.early import check_places
 
+        if format is None:
+            raise ConfigError(
+                "No format is given.",
+                hint=f"Add --format F: {', '.join(FORMATS)}; loretta export --help says what each is.",
+            )
         check_request(format, number_type, base_gguf)
         found = find_run(run, base=base).last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
-        quiet_transformers()
         request = ExportRequest(found, output or run / format, data, number_type, base_gguf)
+        check_places(found, data=data, output=request.output)
+        quiet_transformers()
         report = FORMATS.get(format)(request, reporter)
         rows = [
             ("output", report.output),

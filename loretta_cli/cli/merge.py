@@ -60,13 +60,17 @@ def merge(
     """
     with command(json=json) as reporter:
         from loretta_cli.artifacts.merging.choices import CHECKS, DTYPES, check_choice
+        from loretta_cli.artifacts.merging.refusals import check_mergeable
         from loretta_cli.artifacts.run_folder import find_run
+        from loretta_cli.cli.early import check_places
 
         check_choice("--dtype", dtype, DTYPES)
         check_choice("--verify", verify, CHECKS)
         whole = find_run(run, base=base)
         found = whole.last_stage
         check_remote_code(found.read_config(), trusted=trust_remote_code)
+        check_mergeable(found.read_config().adapter.method)
+        check_places(found, data=data, output=output or run / "merged")
         quiet_transformers()
         import torch
 

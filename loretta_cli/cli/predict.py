@@ -112,12 +112,14 @@ def predict(
             _refuse_file(texts[0])
         if overwrite and output is None:
             raise ConfigError("--overwrite needs --output, the file to replace.")
+        from loretta_cli.cli.early import check_places
         from loretta_cli.evaluation.asked_run import find_asked
         from loretta_cli.evaluation.prediction_files import check_file
         from loretta_cli.evaluation.prediction_rows import Questions
 
         asked = find_asked(run, checkpoint=checkpoint, task=task, base=base, max_new_tokens=max_new_tokens)
         check_remote_code(asked.config, trusted=trust_remote_code)
+        check_places(asked.run)
         questions = Questions(asked.task, column or ())
         if output is not None:
             check_file(output, overwrite=overwrite, source=source)

@@ -162,12 +162,19 @@ def _train(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None
     if processes().is_first:
         # The others are told the folder; by the time they look, it may have been made.
         check_free(folder, overwrite=overwrite)
-    _require_model_and_task(config)
+    _check_sources(config)
     _run(config, folder, reporter, overwrite=overwrite, origins=loaded.origins)
 
 
-def _require_model_and_task(config: Config) -> None:
-    """Say at once what is missing, before anything heavy is imported."""
+def _check_sources(config: Config) -> None:
+    """Say at once what is missing, before anything heavy is imported.
+
+    Raises:
+        ConfigError: If the model or the task is not given.
+        LorettaError: If the model or the data is not there.
+    """
+    from loretta_cli.cli.early import check_sources
+
     given = {"model": config.model.name, "task": _tasks(config)}
     missing = [name for name, value in given.items() if not value]
     if missing:
@@ -175,6 +182,7 @@ def _require_model_and_task(config: Config) -> None:
         raise ConfigError(
             f"No {' and no '.join(missing)} given.", hint=f"Add {flags}, or try: loretta train quickstart"
         )
+    check_sources(config)
 
 
 def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool) -> None:
@@ -183,7 +191,10 @@ def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool
     from loretta_cli.config import contradictions
 
     if loaded.config.output.dir is None:
-        raise ConfigError("--resume needs --output, the run to go on with.")
+        raise ConfigError(
+            "--resume needs --output, the run to go on with.",
+            hint="`loretta runs` lists the runs, with those that can go on.",
+        )
     run = RunFolder(Path(loaded.config.output.dir).expanduser())
     if not run.config_file.is_file():
         raise RunError(
@@ -257,7 +268,7 @@ def _run(
 def _dry_run(loaded: LoadedConfig, reporter: Reporter, *, overwrite: bool) -> None:
     from loretta_cli.artifacts.run_folder import check_free, choose_folder
 
-    _require_model_and_task(loaded.config)
+    _check_sources(loaded.config)
     folder = choose_folder(loaded.config.output.dir, _run_name(loaded.config))
     check_free(folder, overwrite=overwrite)
     quiet_transformers()

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from loretta_cli.artifacts.identity import Note, check_base_is_there
+from loretta_cli.artifacts.base_location import check_base_is_there
+from loretta_cli.artifacts.identity import Note
 from loretta_cli.artifacts.restore import load_adapter
 from loretta_cli.evaluation.answers import Answer, make_answer
 from loretta_cli.evaluation.asked_run import AskedRun

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loretta_cli.artifacts.identity import check_base_is_there
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.restore import load_adapter
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.evaluation.run import EvaluationResult, evaluate_plan

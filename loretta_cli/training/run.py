@@ -14,14 +14,10 @@ from torch import nn
 from transformers import EarlyStoppingCallback
 from transformers.trainer_callback import PrinterCallback
 
+from loretta_cli.artifacts.base_location import EDIT_CONFIG, check_base_is_there
 from loretta_cli.artifacts.checkpoints import last_complete, step_of
 from loretta_cli.artifacts.files import explained, write_json
-from loretta_cli.artifacts.identity import (
-    EDIT_CONFIG,
-    check_base_is_there,
-    load_checked_base,
-    record_base,
-)
+from loretta_cli.artifacts.identity import load_checked_base, record_base
 from loretta_cli.artifacts.metrics_log import MetricsLog
 from loretta_cli.artifacts.run_folder import RunFolder, create_run
 from loretta_cli.artifacts.run_lock import check_not_running, running

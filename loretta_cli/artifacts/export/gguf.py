@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS
 from loretta_cli.artifacts.engines import llama_cpp
 from loretta_cli.artifacts.engines.agreement import (
@@ -33,7 +34,6 @@ from loretta_cli.artifacts.export.gguf_converter import (
 from loretta_cli.artifacts.export.gguf_model import values_by_tensor, write_model
 from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder
-from loretta_cli.artifacts.identity import check_base_is_there
 from loretta_cli.artifacts.merge import merged_in_memory
 from loretta_cli.artifacts.merging.refusals import check_mergeable
 from loretta_cli.artifacts.restore import Restored, load_adapter

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.card_facts import public_name
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS
 from loretta_cli.artifacts.engines import llama_cpp
@@ -27,7 +28,6 @@ from loretta_cli.artifacts.export.low_rank import low_rank_updates
 from loretta_cli.artifacts.export.modelfile import modelfile
 from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder, write_text
-from loretta_cli.artifacts.identity import check_base_is_there
 from loretta_cli.artifacts.restore import load_adapter
 from loretta_cli.errors import ExportError
 from loretta_cli.models.gguf_files import read_header

@@ -15,6 +15,7 @@ import torch
 from peft import PeftModel
 from torch import nn
 
+from loretta_cli.artifacts.base_location import check_base_is_there
 from loretta_cli.artifacts.comparison import VERIFIED_ROWS
 from loretta_cli.artifacts.engines import onnx_runtime
 from loretta_cli.artifacts.export import ExportRequest
@@ -32,7 +33,6 @@ from loretta_cli.artifacts.export.onnx_check import (
 from loretta_cli.artifacts.export.onnx_graph import MODEL, check_packages, write_graph
 from loretta_cli.artifacts.export.report import EngineCheck, ExportReport
 from loretta_cli.artifacts.files import check_new_folder, new_folder
-from loretta_cli.artifacts.identity import check_base_is_there
 from loretta_cli.artifacts.merging.companions import write_config, write_tokenizer
 from loretta_cli.artifacts.merging.refusals import merges
 from loretta_cli.artifacts.restore import load_adapter

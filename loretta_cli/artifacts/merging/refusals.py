@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from loretta_cli.errors import ConfigError
-from loretta_cli.tuners.adp.layer import MERGE_REFUSAL
+from loretta_cli.methods import MERGE_REFUSAL
 
 _BEFORE_TEXT = (
     "Virtual tokens cannot be merged: they stand before the text, and no weight of the base model can "

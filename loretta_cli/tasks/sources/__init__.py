@@ -15,7 +15,7 @@ from loretta_cli.tasks.sources.columns import (
     find_named,
     find_text,
 )
-from loretta_cli.tasks.sources.load import load_split, load_splits
+from loretta_cli.tasks.sources.load import check_source, load_split, load_splits
 from loretta_cli.tasks.sources.rows import Row, Splits, column_error, permutation
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Splits",
     "check_given",
     "check_rows",
+    "check_source",
     "column_error",
     "detect_columns",
     "find_label",

@@ -25,11 +25,29 @@ def bundled_names() -> list[str]:
     )
 
 
+def find_bundled(source: str) -> Path:
+    """The folder of a bundled data set.
+
+    Args:
+        source: ``"bundled:NAME"``; hyphens and underscores in NAME are alike.
+
+    Raises:
+        DataError: If there is no bundled data set of that name.
+    """
+    name = source.removeprefix(PREFIX).replace("_", "-")
+    if name not in bundled_names():
+        raise DataError(
+            f"There is no bundled data set {name!r}.",
+            hint=suggest(name, bundled_names(), plural="bundled data sets"),
+        )
+    return FOLDER / name.replace("-", "_")
+
+
 def load_bundled(source: str) -> Splits:
     """Read a bundled data set.
 
     Args:
-        source: ``"bundled:NAME"``; hyphens and underscores in NAME are alike.
+        source: As for :func:`find_bundled`.
 
     Returns:
         The splits.
@@ -38,10 +56,4 @@ def load_bundled(source: str) -> Splits:
         DataError: If there is no bundled data set of that name.
 
     """
-    name = source.removeprefix(PREFIX).replace("_", "-")
-    if name not in bundled_names():
-        raise DataError(
-            f"There is no bundled data set {name!r}.",
-            hint=suggest(name, bundled_names(), plural="bundled data sets"),
-        )
-    return load_folder(FOLDER / name.replace("-", "_"), source)
+    return load_folder(find_bundled(source), source)

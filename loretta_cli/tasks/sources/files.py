@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-READERS: dict[str, Callable[[Path, str], tuple[Row, ...]]] = {
+    Reader = Callable[[Path, str], tuple[Row, ...]]
+
+READERS: dict[str, Reader] = {
     ".jsonl": read_jsonl,
     ".csv": read_csv,
     ".tsv": read_tsv,
@@ -36,8 +38,31 @@ SPLIT_NAMES = {
 }
 
 
+def reader_of(path: Path, name: str) -> Reader:
+    """What reads a file, by its ending.
+
+    Args:
+        path: Where the file is.
+        name: What the user calls it.
+
+    Raises:
+        DataError: If the format is not known.
+    """
+    suffix = path.suffix.lower()
+    if suffix == ".json":
+        raise DataError(
+            f"{name}: .json is not read; expected {FORMATS}.",
+            hint="Write one object a line and name it .jsonl: jq -c '.[]' data.json > data.jsonl",
+        )
+    if suffix not in READERS:
+        is_sheet = suffix in (".xlsx", ".xls", ".ods")
+        hint = 'Save the sheet as "CSV UTF-8" and give that file.' if is_sheet else ""
+        raise DataError(f"{name}: unknown kind of data file; expected {FORMATS}.", hint=hint)
+    return READERS[suffix]
+
+
 def read_file(path: Path, name: str) -> tuple[Row, ...]:
-    """Read one file by its extension.
+    """Read one file by its ending.
 
     Args:
         path: Where the file is.
@@ -50,17 +75,7 @@ def read_file(path: Path, name: str) -> tuple[Row, ...]:
         DataError: If the format is not known or the reader finds a fault.
 
     """
-    suffix = path.suffix.lower()
-    if suffix == ".json":
-        raise DataError(
-            f"{name}: .json is not read; expected {FORMATS}.",
-            hint="Write one object a line and name it .jsonl: jq -c '.[]' data.json > data.jsonl",
-        )
-    if suffix not in READERS:
-        is_sheet = suffix in (".xlsx", ".xls", ".ods")
-        hint = 'Save the sheet as "CSV UTF-8" and give that file.' if is_sheet else ""
-        raise DataError(f"{name}: unknown kind of data file; expected {FORMATS}.", hint=hint)
-    return READERS[suffix](path, name)
+    return reader_of(path, name)(path, name)
 
 
 def load_file(path: Path, name: str, *, validation_fraction: float, seed: int) -> Splits:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loretta_cli.errors import DataError
-from loretta_cli.tasks.sources.bundled import PREFIX, load_bundled
+from loretta_cli.tasks.sources.bundled import PREFIX, find_bundled, load_bundled
 from loretta_cli.tasks.sources.files import (
     SPLIT_NAMES,
     SUFFIXES,
@@ -17,6 +17,7 @@ from loretta_cli.tasks.sources.files import (
     load_folder,
     load_folder_split,
     read_file,
+    reader_of,
 )
 from loretta_cli.tasks.sources.hub import is_hub_id, load_hub
 from loretta_cli.tasks.sources.text import unreadable
@@ -28,6 +29,30 @@ EXPECTED = (
     "Give a folder with train and validation files, one data file, bundled:NAME, or a hub data set such as "
     "org/name."
 )
+
+
+def check_source(source: str, *, hub_id_allowed: bool = True) -> None:
+    """Refuse a data source where nothing lies, or a file of an unknown kind, without reading it.
+
+    Args:
+        source: As for :func:`load_splits`.
+        hub_id_allowed: Whether what is not on disk may be a hub data set, which is not looked up here.
+
+    Raises:
+        DataError: With the nearest name that is there.
+    """
+    if not source.strip():
+        raise DataError("The data source is empty.", hint=EXPECTED)
+    if source.startswith(PREFIX):
+        find_bundled(source)
+        return
+    path = Path(os.path.expanduser(source))
+    mode = _mode(path, source)
+    if mode is None:
+        if not hub_id_allowed or _looks_like_path(source, path) or not is_hub_id(source):
+            raise DataError(f"{source}: no such file or folder.", hint=_nearest(path) or EXPECTED)
+    elif not stat.S_ISDIR(mode):
+        reader_of(path, source)
 
 
 def load_splits(
@@ -56,15 +81,12 @@ def load_splits(
         DataError: If the source does not exist, cannot be read, or has a fault.
 
     """
-    if not source.strip():
-        raise DataError("The data source is empty.", hint=EXPECTED)
+    check_source(source, hub_id_allowed=hub_id_allowed)
     if source.startswith(PREFIX):
         return load_bundled(source)
     path = Path(os.path.expanduser(source))
     mode = _mode(path, source)
     if mode is None:
-        if not hub_id_allowed or _looks_like_path(source, path) or not is_hub_id(source):
-            raise DataError(f"{source}: no such file or folder.", hint=_nearest(path) or EXPECTED)
         return load_hub(
             source, validation_fraction=validation_fraction, seed=seed, validation_split=hub_validation
         )
@@ -140,5 +162,7 @@ def _nearest(path: Path) -> str:
         names = os.listdir(path.parent)
     except (OSError, ValueError):
         return ""
-    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.6)
-    return f"Did you mean {os.path.join(path.parent, near[0])}?" if near else ""
+    # Without the endings, which make all names of data files alike.
+    stems = {Path(name).stem: name for name in sorted(names, key=lambda name: name.endswith(path.suffix))}
+    near = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.75)
+    return f"Did you mean {os.path.join(path.parent, stems[near[0]])}?" if near else ""

@@ -10,13 +10,9 @@ from torch import nn
 from transformers.activations import ACT2FN
 
 from loretta_cli.errors import ConfigError
+from loretta_cli.methods import MERGE_REFUSAL
 from loretta_cli.tt import TensorTrainLinear
 from loretta_cli.tuners.adp.config import LorettaAdpConfig
-
-MERGE_REFUSAL = (
-    "An adp adapter cannot be merged: it has a nonlinearity between its projections, so no weight of the "
-    "base model can hold it."
-)
 
 
 class AdpLayer(nn.Module, BaseTunerLayer):

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from loretta_cli.methods import MERGE_REFUSAL
 from loretta_cli.tuners.adp.config import LorettaAdpConfig
-from loretta_cli.tuners.adp.layer import MERGE_REFUSAL, AdpLayer
+from loretta_cli.tuners.adp.layer import AdpLayer
 from loretta_cli.tuners.proposals import ffn_input_names
 from loretta_cli.tuners.targets import TargetModulesError
 from loretta_cli.tuners.tuner import TensorTrainTuner
