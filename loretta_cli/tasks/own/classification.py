@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from loretta_cli.errors import ConfigError, DataError
@@ -11,6 +12,9 @@ from loretta_cli.tasks.labelled import labelled_task
 from loretta_cli.tasks.own.asked import Asked, OwnTask, columns_note
 from loretta_cli.tasks.own.pairs import ending_with, text_columns
 from loretta_cli.tasks.sources import Columns, Row, check_rows, detect_columns
+
+FEW_ROWS = 10
+"""Of fewer training rows, little can be told."""
 
 
 def custom_task(columns: Columns, labels: Sequence[str], metrics: Sequence[str]) -> Task:
@@ -51,7 +55,9 @@ def discover_labels(rows: Sequence[Row], column: str, given: Sequence[str] | Non
         raise DataError(
             f"{rows[0].file}: the column {column!r} has {len(labels)} label in {len(rows)} training rows; a "
             "classification task needs at least 2.",
-            hint="Check data.columns.label.",
+            hint="Check data.columns.label."
+            if len(rows) >= FEW_ROWS
+            else "Check data.columns.label, or give more rows: of few, those of a label may all be held out.",
         )
     return tuple(labels)
 
@@ -69,9 +75,32 @@ def _make(asked: Asked) -> tuple[Task, list[str]]:
             hint="Use macro_f1.",
         )
     notes = [f"{len(labels)} labels: {', '.join(labels[:12])}{', …' if len(labels) > 12 else ''}"]
+    notes += _doubts(labels, len(asked.rows), columns.label)
     if columns.detected:
         notes.append(columns_note(text=columns.text, label=columns.label))
     return custom_task(columns, labels, metrics), notes
+
+
+def _doubts(labels: Sequence[str], rows: int, column: str) -> list[str]:
+    """What speaks against a column being one of labels: fractions in it, or hardly two rows of a label."""
+    doubts = []
+    if fraction := next((name for name in labels if _is_fraction(name)), None):
+        doubts.append(f"labels such as {fraction} are numbers: if they are scores, use --task regression")
+    if rows >= FEW_ROWS and len(labels) > rows / 2:
+        doubts.append(
+            f"{len(labels)} labels in {rows} training rows are too many to learn: is {column!r} the column "
+            "of the labels? Another one: --set data.columns.label=NAME"
+        )
+    return doubts
+
+
+def _is_fraction(name: str) -> bool:
+    """Whether a label is a number such as ``0.37``; ``1.0`` is a class that pandas wrote."""
+    try:
+        value = float(name)
+    except ValueError:
+        return False
+    return math.isfinite(value) and not value.is_integer()
 
 
 def _place(name: str) -> tuple[int, int, str]:

@@ -6,12 +6,16 @@ import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import shorten
 
 from loretta_cli.errors import DataError
 from loretta_cli.tasks.sources.rows import Row, column_error
 
 TEXT_NAMES = ("text", "sentence", "content", "message", "utterance", "review", "question", "prompt")
 LABEL_NAMES = ("label", "labels", "intent", "class", "category", "target", "sentiment")
+
+LONGEST_SHOWN = 60
+"""Letters of a column's name that an error shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,9 +188,12 @@ def _only(candidates: Sequence[str], row: Row, role: str) -> str:
     if len(candidates) == 1:
         return candidates[0]
     problem = f"could be {', '.join(candidates)}" if candidates else "cannot be told from the names"
+    header = ""
+    if not candidates and row.file.lower().endswith((".csv", ".tsv")):
+        header = " The first line of the file has to be a header, such as text,label."
     raise DataError(
         f"{row.file}: the {role} column {problem}; {_listing(row.values)}.",
-        hint=f"Use --set data.columns.{role}=NAME.",
+        hint=f"Use --set data.columns.{role}=NAME.{header}",
     )
 
 
@@ -197,7 +204,8 @@ def _nearest(column: str, known: Iterable[str]) -> str | None:
 
 
 def _listing(columns: Iterable[str]) -> str:
-    listed = ", ".join(columns)
+    # Of a file without a header, they are the cells of its first row.
+    listed = ", ".join(shorten(column, LONGEST_SHOWN, placeholder=" …") for column in columns)
     return f"its columns are {listed}" if listed else "it has no columns"
 
 
@@ -225,7 +233,7 @@ def _label_problem(value: object) -> str | None:
         return None if value.strip() else "the label is empty"
     if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
         return None
-    found = "a fraction" if isinstance(value, float) else _kind(value)
+    found = "a fraction (scores are for --task regression)" if isinstance(value, float) else _kind(value)
     return f"expected text, a whole number or true/false, found {found}"
 
 

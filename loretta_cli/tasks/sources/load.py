@@ -165,4 +165,4 @@ def _nearest(path: Path) -> str:
     # Without the endings, which make all names of data files alike.
     stems = {Path(name).stem: name for name in sorted(names, key=lambda name: name.endswith(path.suffix))}
     near = difflib.get_close_matches(path.stem, stems, n=1, cutoff=0.75)
-    return f"Did you mean {os.path.join(path.parent, stems[near[0]])}?" if near else ""
+    return f"Did you mean {path.with_name(stems[near[0]])}?" if near else ""

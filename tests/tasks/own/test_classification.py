@@ -57,6 +57,10 @@ def test_fewer_than_two_labels_are_refused(cells: list[object]) -> None:
     with pytest.raises(DataError, match=r"'kind' has 1 label .* needs at least 2") as caught:
         discover_labels(rows(*cells), "kind", None)
     assert "data.columns.label" in caught.value.hint
+    assert "give more rows" in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        discover_labels(rows(*"aaaaaaaaaa"), "kind", None)
+    assert "give more rows" not in caught.value.hint
 
 
 def test_a_custom_task_reads_its_columns_and_labels() -> None:
@@ -110,3 +114,23 @@ def test_options_and_prompts_of_the_user_stand_in_for_the_labels(make) -> None:
     assert task.prompt.options == (" chilly", " hot")
     with pytest.raises(ConfigError, match=r"task\.options has 3 texts, .* 2 labels: cold, warm"):
         make("classification", rows, options=["a", "b", "c"])
+
+
+def doubts(make, labels: Sequence[object]) -> str:
+    """What is noted of rows with these labels, besides how many there are."""
+    made = make("classification", [{"text": "a", "label": label} for label in labels])
+    return "\n".join(made.notes[1:])
+
+
+def test_labels_that_look_like_scores_are_doubted(make) -> None:
+    assert "labels such as 0.37 are numbers: if they are scores, use --task regression" in doubts(
+        make, ["0.37", "1.0", "0.5"]
+    )
+    assert "regression" not in doubts(make, ["1.0", "0.0", "nan", "inf", "two"])
+
+
+def test_a_label_for_hardly_two_rows_is_doubted(make) -> None:
+    many = [f"id-{number}" for number in range(20)]
+    assert "20 labels in 20 training rows are too many to learn: is 'label'" in doubts(make, many)
+    assert "too many" not in doubts(make, [f"{number // 2}" for number in range(20)])
+    assert "too many" not in doubts(make, ["a", "b", "c"])

@@ -121,6 +121,17 @@ def test_what_cannot_be_found_is_asked_for(
     assert error.hint == f"Use --set data.columns.{role}=NAME."
 
 
+def test_a_file_without_a_header_is_told_what_its_first_line_is_for() -> None:
+    row = Row(
+        {"I have waited for my card for more than two weeks now, says Ann": "a", "bad": "b"}, "a.csv", 2
+    )
+    error = detect_fault((row,))
+    assert error.message.endswith(
+        "its columns are I have waited for my card for more than two weeks now, …, bad."
+    )
+    assert error.hint.endswith("The first line of the file has to be a header, such as text,label.")
+
+
 def test_no_rows_have_no_columns() -> None:
     assert "no rows" in detect_fault(()).message
 
@@ -148,11 +159,13 @@ def test_a_label_is_a_text_a_whole_number_or_a_bool(rows: Make, label: object) -
         ({"text": "a", "label": ""}, "column 'label': the label is empty"),
         (
             {"text": "a", "label": 0.5},
-            "column 'label': expected text, a whole number or true/false, found a fraction",
+            "column 'label': expected text, a whole number or true/false, found a fraction (scores are for "
+            "--task regression)",
         ),
         (
             {"text": "a", "label": float("inf")},
-            "column 'label': expected text, a whole number or true/false, found a fraction",
+            "column 'label': expected text, a whole number or true/false, found a fraction (scores are for "
+            "--task regression)",
         ),
         (
             {"text": "a", "label": [1]},

@@ -144,6 +144,17 @@ def test_a_misspelt_path_gets_the_nearest_name(here: Path, write: Callable[..., 
     assert caught.value.hint == f"Did you mean {os.path.join('data', 'train.jsonl')}?"
 
 
+def test_only_the_ending_in_common_is_no_nearest_name(here: Path, write: Callable[..., Path]) -> None:
+    write("three.csv", "")
+    write("reviews.tsv", "")
+    with pytest.raises(DataError) as caught:
+        read("nothere.csv")
+    assert "Did you mean" not in caught.value.hint
+    with pytest.raises(DataError) as caught:
+        read("reviews.csv")
+    assert caught.value.hint == "Did you mean reviews.tsv?"
+
+
 @pytest.mark.parametrize("source", ["", "  "])
 def test_an_empty_source_is_refused(source: str) -> None:
     with pytest.raises(DataError, match="data source is empty"):
