@@ -41,9 +41,9 @@ def find_adapter(path: Path, which: str | None, *, base: str | None = None) -> t
             hint=f"Choose the run of one of them, such as {shlex.quote(str(run.stages[0].path))}.",
         )
     if which == "best":
-        if _has_adapter(run.adapter):
+        if has_adapter(run.adapter):
             return run, None
-        if _has_adapter(run.best):
+        if has_adapter(run.best):
             return run, run.best
         raise RunError(f"The run {path} has no best adapter yet.", hint="It has one after an evaluation.")
     checkpoint = last_complete(run.checkpoints)
@@ -58,7 +58,7 @@ def _finished(path: Path, base: str | None) -> RunFolder:
     try:
         return find_run(path, base=base)
     except RunError as error:
-        if not _has_adapter(path / "best"):
+        if not has_adapter(path / "best"):
             raise
         if not (path / "config.yaml").is_file():
             raise
@@ -70,5 +70,6 @@ def _finished(path: Path, base: str | None) -> RunFolder:
         raise RunError(error.message, hint=hint) from error
 
 
-def _has_adapter(folder: Path) -> bool:
+def has_adapter(folder: Path) -> bool:
+    """Whether an adapter lies in a folder."""
     return (folder / SETTINGS).is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -29,8 +30,14 @@ def place_of_runs(asked: Path | None) -> Path:
         return place
     if place.exists():
         raise RunError(f"{place} is a file; expected a folder with runs.", hint="Give the folder it is in.")
+    if (DEFAULT_PARENT / place).is_dir():
+        raise RunError(
+            f"There is no folder {place}.",
+            hint=f"The run {DEFAULT_PARENT / place}: loretta show {shlex.quote(str(place))}",
+        )
     parent = place.parent
-    names = [path.name for path in parent.iterdir() if path.is_dir()] if parent.is_dir() else []
+    beside = parent.iterdir() if parent.is_dir() else ()
+    names = [path.name for path in beside if path.is_dir() and not path.name.startswith(".")]
     hint = suggest(place.name, names, plural="folders") if names else "Unset, it is the folder runs."
     raise RunError(f"There is no folder {place}.", hint=hint)
 

@@ -44,6 +44,16 @@ def of_unfinished(folder: Path) -> list[str]:
     return [f"loretta train --output {shlex.quote(str(folder))} --resume"]
 
 
+def of_best(folder: Path) -> list[str]:
+    """Try and score the best adapter so far.
+
+    Args:
+        folder: The run, which has one.
+    """
+    run = shlex.quote(str(folder))
+    return [f"loretta predict {run} --checkpoint best", f"loretta eval {run} --checkpoint best"]
+
+
 def of_merged(folder: Path, config: Config) -> list[str]:
     """Score the merged model as the run was, where its data is a source of several splits.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from loretta_cli.artifacts.adapter_choice import has_adapter
 from loretta_cli.artifacts.run_settings import settings_of
 from loretta_cli.artifacts.run_state import RunState
 from loretta_cli.cli import run_curves
-from loretta_cli.cli.next_steps import of_finished, of_unfinished
+from loretta_cli.cli.next_steps import of_best, of_finished, of_unfinished
 from loretta_cli.cli.run_curves import Canvas
 from loretta_cli.cli.run_facts import facts, files_of
 from loretta_cli.cli.run_rows import (
@@ -57,13 +58,16 @@ def show_one(state: RunState, reporter: Reporter, canvas: Canvas) -> None:
 
 
 def next_commands(state: RunState) -> list[str]:
-    """What to do with a run now: go on with it, or use it."""
+    """What to do with a run now: use it, or go on with it and use its best adapter so far."""
     if state.status == "finished" and state.config is not None:
         return of_finished(state.run.path, state.config)
+    commands = []
     # A stage is gone on with by the run of all tasks, a cell by its comparison.
     if state.resumable and state.run.path.absolute().parent.name not in ("stages", "cells"):
-        return of_unfinished(state.run.path)
-    return []
+        commands += of_unfinished(state.run.path)
+    if state.config is not None and has_adapter(state.run.best):
+        commands += of_best(state.run.path)
+    return commands
 
 
 def full_document(state: RunState, estimates: Estimates) -> dict[str, Any]:

@@ -93,6 +93,26 @@ def test_a_folder_that_was_asked_for_has_to_be_there(tmp_path: Path) -> None:
     assert "Did you mean 'runs'?" in caught.value.hint
 
 
+def test_hidden_folders_are_not_proposed(tmp_path: Path) -> None:
+    for name in (".rusn", "others"):
+        (tmp_path / name).mkdir()
+
+    with pytest.raises(RunError) as caught:
+        place_of_runs(tmp_path / "rusn")
+
+    assert caught.value.hint == "Known folders: others."
+
+
+def test_the_name_of_a_run_is_told_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_finished(tmp_path / "runs" / "one")
+
+    with pytest.raises(RunError) as caught:
+        place_of_runs(Path("one"))
+
+    assert caught.value.hint == f"The run {Path('runs') / 'one'}: loretta show one"
+
+
 def test_the_size_of_a_folder_is_that_of_all_its_files(tmp_path: Path) -> None:
     (tmp_path / "deep").mkdir()
     (tmp_path / "deep" / "a").write_bytes(b"x" * 100)

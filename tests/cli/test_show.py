@@ -61,6 +61,18 @@ def test_a_stopped_run_by_forward_passes_is_shown_with_its_trajectory(here: Path
     assert text.endswith("Next:\n  loretta train --output runs/stopped --resume\n")
 
 
+def test_the_best_adapter_of_a_stopped_run_can_be_asked(here: Path) -> None:
+    best = here / "runs" / "stopped" / "best"
+    best.mkdir()
+    (best / "adapter_config.json").write_text("{}", encoding="utf-8")
+
+    assert shown(here, "runs/stopped").endswith(
+        "Next:\n  loretta train --output runs/stopped --resume\n"
+        "  loretta predict runs/stopped --checkpoint best\n"
+        "  loretta eval runs/stopped --checkpoint best\n"
+    )
+
+
 def test_a_score_of_the_selection_rows_is_told_as_one(here: Path) -> None:
     assert re.search(
         r"^score +accuracy 0\.7000, on the selection rows so far$", shown(here, "stopped"), re.MULTILINE
