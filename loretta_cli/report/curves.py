@@ -145,8 +145,8 @@ def _mark_best(axes: Axes, series: Series, step: int | None) -> None:
 
 
 def _finish(axes: Axes, title: str) -> None:
-    """Title, step axis and, where a line has a name, a legend."""
+    """Title, step axis and, where a line has a name, a legend below, where it covers no point."""
     style_axes(axes, title)
     step_axis(axes)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
+        axes.legend(fontsize=8, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
