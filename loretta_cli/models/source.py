@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 from dataclasses import dataclass
@@ -70,7 +71,8 @@ def find_model(name: str) -> ModelSource:
         found = "is a file" if path.is_file() else "does not exist"
         raise ModelError(
             f"The model folder {name} {found}.",
-            hint="Expected a folder with config.json, a file that ends in .gguf, or a hub id.",
+            hint=_nearest(path)
+            + "Expected a folder with config.json, a file that ends in .gguf, or a hub id.",
         )
     return ModelSource(name, name, is_local=False)
 
@@ -99,6 +101,16 @@ def unreachable(name: str, error: Exception) -> ModelError:
         + f"{refused.hint} A local folder needs no hub, nor does {bundled}; count-params knows "
         f"{len(ARCHITECTURES)} names without it.",
     )
+
+
+def _nearest(path: Path) -> str:
+    """Ask for the most similar name beside a path where nothing is; empty if there is none."""
+    try:
+        names = [] if path.exists() else os.listdir(path.parent)
+    except OSError:
+        names = []
+    near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.75)
+    return f"Did you mean {path.with_name(near[0])}? " if near else ""
 
 
 def _gguf(name: str, file: Path) -> ModelSource:

@@ -88,6 +88,13 @@ def test_a_link_to_a_gguf_file_keeps_its_own_name(here: Path) -> None:
     assert find_model("mine.gguf").gguf_file == "mine.gguf"
 
 
+def test_a_misspelt_path_gets_the_nearest_name(here: Path) -> None:
+    (here / "my-model").mkdir()
+
+    assert refused("./my-modle").hint.startswith("Did you mean my-model? Expected a folder")
+    assert "Did you mean" not in refused("./tokens").hint
+
+
 def test_a_gguf_file_that_does_not_exist_is_told(here: Path) -> None:
     error = refused("./gone.gguf")
 
