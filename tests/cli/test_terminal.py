@@ -108,7 +108,7 @@ def test_ctrl_c_leaves_nothing_torn(place: Path, tmp_path: Path) -> None:
     case, run = Case(steps=4000, extra=("training.evaluate_every=2000",)), tmp_path / "run"
 
     code, screen, written = on_a_terminal(
-        case.command(place, run), 60, interrupt_at="tokens/s", NO_COLOR="1", LC_ALL="C.UTF-8"
+        case.command(place, run), 60, interrupt_at=" eta ", NO_COLOR="1", LC_ALL="C.UTF-8"
     )
 
     shown = lines(screen)
