@@ -34,6 +34,8 @@ STAND_INS = {
     "bundled:minilm": "models/encoder",
     "DATA": "data",
     "0,1,2": "0",
+    "adp,rep,lora,ia3,bitfit,adapters,head": "adp,lora",
+    "sst2,mrpc,stsb,trec,ag_news": "mrpc,stsb",
 }
 """What stands in the docs, and what is taken instead."""
 RECIPES_OF_DECODERS = ("zo/quickstart",)

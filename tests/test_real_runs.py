@@ -47,7 +47,14 @@ def test_the_quickstart_learns_its_eight_intents_and_leaves_checked_artefacts(tm
 def test_sst2_is_learned_from_few_rows_with_the_default_rate(
     method: str, least: float, tmp_path: Path
 ) -> None:
-    settings = ("--set", "data.train_rows=1000", "--set", "training.epochs=4")
+    settings = (
+        "--set",
+        "data.train_rows=500",
+        "--set",
+        "data.validation_rows=400",
+        "--set",
+        "training.epochs=4",
+    )
     source = ("--model", "bundled:minilm", "--task", "sst2", "--data", DATA / "sst2")
 
     outcome = loretta("train", *source, "--method", method, *settings, "--output", tmp_path / "run")

@@ -155,8 +155,16 @@ def assert_same_as_the_run(run: Path, file: Path) -> None:
 
 
 @needs_onnxruntime
-@pytest.mark.slow
-@pytest.mark.parametrize("method", ["adapters", "bitfit", "full", "head", "ia3", "lora", "vera"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(pytest.param(method, marks=pytest.mark.slow) for method in ("adapters", "head", "ia3")),
+        *(
+            pytest.param(method, marks=pytest.mark.exhaustive)
+            for method in ("bitfit", "full", "lora", "vera")
+        ),
+    ],
+)
 def test_every_other_method_that_changes_the_model_alone_exports(
     method: str, workplace: Workplace, tmp_path: Path
 ) -> None:

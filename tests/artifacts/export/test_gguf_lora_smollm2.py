@@ -36,7 +36,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def adapted(file: Path) -> tuple[PeftModel, Reference]:
-    """The model with a random rep on queries, keys and values, and what it says of ten rows."""
+    """The model with a random rep on queries, keys and values, and what it says of six rows."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     tokenizer: Any = AutoTokenizer.from_pretrained(file.parent, gguf_file=file.name)
@@ -53,7 +53,7 @@ def adapted(file: Path) -> tuple[PeftModel, Reference]:
             "input_ids": tokenizer(f"{sentence(number)[0]}. It was")["input_ids"],
             "options": [tokenizer(" terrible")["input_ids"], tokenizer(" great fun")["input_ids"]],
         }
-        for number in range(10)
+        for number in range(6)
     ]
     return model, reference(model, rows)
 
@@ -71,7 +71,7 @@ def test_a_rep_adapter_continues_and_scores_alike(
     found = agreement(asked, file, adapters=[tmp_path / "adapter.gguf"])
     without = agreement(asked, file)
 
-    assert (found.same, found.prompts) == (10, 10)
+    assert (found.same, found.prompts) == (6, 6)
     assert found.comparison.max_abs_difference < 0.05
-    assert without.same < 10, "the adapter changes what the model says"
+    assert without.same < 6, "the adapter changes what the model says"
     assert without.comparison.max_abs_difference > 0.5

@@ -31,7 +31,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def merged() -> tuple[Any, Reference]:
-    """The model with a random rep folded in, and what it says of ten rows before that."""
+    """The model with a random rep folded in, and what it says of six rows before that."""
     source = find_model("bundled:smollm2")
     tokenizer: Any = load_tokenizer(source)
     config = LorettaRepConfig(
@@ -50,13 +50,13 @@ def merged() -> tuple[Any, Reference]:
             "input_ids": tokenizer(f"{sentence(number)[0]}. It was")["input_ids"],
             "options": [tokenizer(" terrible")["input_ids"], tokenizer(" great fun")["input_ids"]],
         }
-        for number in range(10)
+        for number in range(6)
     ]
     found = reference(model, rows)
     return merge_into_base(model), found
 
 
-@pytest.mark.parametrize(("number_type", "same"), [("f32", 10), ("f16", 9), ("q8_0", 0)])
+@pytest.mark.parametrize(("number_type", "same"), [("f32", 6), ("f16", 5), ("q8_0", 0)])
 def test_llama_cpp_says_what_base_and_adapter_say(
     merged: tuple[Any, Reference], tmp_path: Path, number_type: str, same: int
 ) -> None:

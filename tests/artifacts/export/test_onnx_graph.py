@@ -38,6 +38,8 @@ OF_ONE_GRAPH = [
     family for family in (*FAMILIES, *OTHERS) if TASK_TYPES[family] and not family.startswith("t5")
 ]
 FAST = ("roberta", "llama")
+UNLIKE = ("deberta", "falcon", "gemma3", "gptj", "modernbert", "opt")
+"""Families of which CI takes a graph too: no two of them have one kind of attention or positions."""
 FOLDED = (*FAST, "gpt2", "falcon")
 """Families whose graph is looked at with rep too: folded, it is that of the base model."""
 
@@ -86,8 +88,10 @@ def assert_same(agreed: OnnxAgreement) -> None:
 
 
 def marked(family: str, method: str) -> Any:
-    is_fast = (family, method) in zip(FAST, ("adp", "adp"), strict=True)
-    return pytest.param(family, method, marks=() if is_fast else pytest.mark.slow)
+    if method == "adp" and family in FAST:
+        return pytest.param(family, method)
+    in_ci = family in UNLIKE if method == "adp" else family == "gpt2"
+    return pytest.param(family, method, marks=pytest.mark.slow if in_ci else pytest.mark.exhaustive)
 
 
 @needs_onnxruntime

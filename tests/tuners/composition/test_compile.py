@@ -62,9 +62,14 @@ def test_a_compiled_model_has_the_loss_and_the_gradients_of_eager(family: str, m
     check_equal_to_eager(small(family, method), family, "aot_eager", 1e-6)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("preset", [preset for preset in PRESETS if preset != "paper"])
-@pytest.mark.parametrize(("family", "method"), CASES)
+@pytest.mark.parametrize(
+    ("family", "method", "preset"),
+    [
+        pytest.param(*case, preset, marks=pytest.mark.slow if in_ci else pytest.mark.exhaustive)
+        for case, taken in zip(CASES, ("standard", "lean", "lean", "standard"), strict=True)
+        for preset, in_ci in ((preset, preset == taken) for preset in PRESETS if preset != "paper")
+    ],
+)
 def test_every_preset_compiles_in_one_graph(family: str, method: str, preset: str) -> None:
     check_equal_to_eager(small(family, method, preset), family, "aot_eager", 1e-6)
 
