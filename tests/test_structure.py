@@ -193,6 +193,7 @@ LIGHT_COMMANDS = (
     ("train", "broken.yaml"),
     ("train", "--output", "full", "--resume"),
     ("train", "--output", "run", "--resume", "--seed", "5"),
+    ("train", "--output", "baseless", "--resume"),
     ("replay",),
     ("replay", "no-such-run"),
     ("eval",),

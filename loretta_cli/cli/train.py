@@ -186,8 +186,10 @@ def _check_sources(config: Config) -> None:
 
 
 def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool) -> None:
+    from loretta_cli.artifacts.base_location import EDIT_CONFIG
     from loretta_cli.artifacts.run_folder import RunFolder
     from loretta_cli.cli.closing import show_report
+    from loretta_cli.cli.early import check_places
     from loretta_cli.config import contradictions
 
     if loaded.config.output.dir is None:
@@ -218,6 +220,7 @@ def _resume(loaded: LoadedConfig, reporter: Reporter, *, trust_remote_code: bool
         reporter.note(f"the run {run.path} is finished")
         show_report(run.read_report(), run.path, saved, reporter)
         return
+    check_places(run, data=saved.data.source, hint=EDIT_CONFIG)
     _run(saved, run.path, reporter, resume=True)
 
 

@@ -75,7 +75,8 @@ def _make(asked: Asked) -> tuple[Task, list[str]]:
             hint="Use macro_f1.",
         )
     notes = [f"{len(labels)} labels: {', '.join(labels[:12])}{', …' if len(labels) > 12 else ''}"]
-    notes += _doubts(labels, len(asked.rows), columns.label)
+    if asked.data.labels is None:
+        notes += _doubts(labels, len(asked.rows), columns.label)
     if columns.detected:
         notes.append(columns_note(text=columns.text, label=columns.label))
     return custom_task(columns, labels, metrics), notes

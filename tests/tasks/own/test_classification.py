@@ -134,3 +134,5 @@ def test_a_label_for_hardly_two_rows_is_doubted(make) -> None:
     assert "20 labels in 20 training rows are too many to learn: is 'label'" in doubts(make, many)
     assert "too many" not in doubts(make, [f"{number // 2}" for number in range(20)])
     assert "too many" not in doubts(make, ["a", "b", "c"])
+    given = make("classification", [{"text": "a", "label": label} for label in many], labels=many)
+    assert "too many" not in "\n".join(given.notes)
