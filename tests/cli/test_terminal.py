@@ -26,10 +26,12 @@ pty, fcntl, termios = (
 pytestmark = pytest.mark.slow
 COLOUR = re.compile(rb"\x1b\[(?:\d+;)*(?:3[0-8]|4[0-8]|9[0-7])[;m]")
 DEADLINE_SECONDS = 180
-# Keys that are pressed become signals only where the terminal is the session's own.
+# Keys that are pressed become signals only where the terminal is the session's own, and are heard only where
+# they are not ignored, as they are by what a shell began in the background: these tests, perhaps.
 AT_ITS_TERMINAL = """
-import fcntl, termios
+import fcntl, signal, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from loretta_cli.cli.app import main
 main()
 """
