@@ -61,7 +61,7 @@ def test_the_version_is_printed() -> None:
         ("train", "--seed", "x"),
         ("train", "--seed"),
         ("merge",),
-        ("export", "somewhere"),
+        ("compress", "somewhere"),
         ("train", "a", "b"),
         ("eval", "--rows", "0", "x"),
     ],

@@ -105,6 +105,13 @@ def test_without_output_the_lora_goes_into_the_run(
     assert loretta("export", run, "--format", "lora").exit_code == 2
 
 
+def test_without_a_format_all_are_named(tmp_path: Path) -> None:
+    error = loretta("export", tmp_path, "--json").document["error"]
+
+    assert error["message"] == "No format is given."
+    assert "adapter, gguf, gguf-lora, lora, onnx, tt" in error["hint"]
+
+
 def test_an_unknown_format_gets_a_suggestion(rep_run: FinishedRun) -> None:
     outcome = loretta("export", rep_run.path, "--format", "lroa", "--json")
 
