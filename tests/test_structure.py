@@ -45,8 +45,18 @@ ALLOWED: dict[str, set[str]] = {
     },
     "evaluation": {"artifacts", "config", "errors", "models", "planning", "processes", "tasks"},
     "training": {
-        *("artifacts", "config", "errors", "evaluation", "measure", "numerals", "planning", "presets"),
-        *("processes", "refused_memory", "registry", "replacing", "report", "tasks", "tt", "tuners"),
+        *("artifacts", "config", "errors", "evaluation", "measure", "methods", "numerals", "planning"),
+        *(
+            "presets",
+            "processes",
+            "refused_memory",
+            "registry",
+            "replacing",
+            "report",
+            "tasks",
+            "tt",
+            "tuners",
+        ),
     },
     "grid": {
         *("artifacts", "config", "errors", "evaluation", "measure", "methods", "models", "numerals"),

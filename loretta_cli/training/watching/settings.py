@@ -10,7 +10,10 @@ import torch
 from loretta_cli.artifacts.checkpoints import last_complete, step_of
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
+from loretta_cli.methods import training_defaults
 
+_FAR = 3
+"""How many times the present learning rate the usual one is, at least, to be another one."""
 HALF = {torch.float16: "float16", torch.bfloat16: "bfloat16"}
 
 
@@ -34,8 +37,17 @@ class Watched:
         return self.config.training.gradient == "zo"
 
     def rate_times(self, factor: float) -> str:
-        """The flag of another learning rate."""
-        return f"--set training.learning_rate={(self.config.training.learning_rate or 0.0) * factor:.3g}"
+        """The flag of another learning rate: so many times the present one, or the usual one of the method.
+
+        The usual one is nearer to what works where the present one is far above it and is to be lowered, or
+        far below it and is to be raised.
+        """
+        present, training = self.config.training.learning_rate or 0.0, self.config.training
+        usual = training_defaults(self.config.adapter.method, training.gradient).learning_rate
+        asked = present * factor
+        if (factor < 1 and usual < asked) or (factor > 1 and present * _FAR <= usual):
+            asked = usual
+        return f"--set training.learning_rate={asked:.3g}"
 
     def gentler(self) -> list[str]:
         """Flags that keep a training from diverging, the likeliest first."""
