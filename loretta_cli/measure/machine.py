@@ -52,7 +52,7 @@ def free_memory() -> FreeMemory:
 
 
 def free_ram() -> FreeMemory:
-    """Of the RAM, within the limits of this process's control groups."""
+    """Of the RAM, within the limits of this process's control groups and of its address space."""
     import psutil  # type: ignore[import-untyped]
 
     memory = psutil.virtual_memory()
@@ -60,7 +60,21 @@ def free_ram() -> FreeMemory:
     limit, used = group_limit(_GROUPS)
     if limit is not None and limit < total:
         free, total, name = min(free, max(0, limit - used)), limit, "RAM of this container"
-    return FreeMemory("cpu", name, free, total, psutil.Process().memory_info().rss)
+    held = psutil.Process().memory_info()
+    limit = address_limit()
+    if limit is not None and limit - held.vms < free:
+        free, total, name = max(0, limit - held.vms), limit, "address space of this process"
+    return FreeMemory("cpu", name, free, total, held.rss)
+
+
+def address_limit() -> int | None:
+    """Bytes that this process may address (``ulimit -v``); None where there is no such limit."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limits
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def group_limit(root: Path, membership: Path = Path("/proc/self/cgroup")) -> tuple[int | None, int]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ WORTH = 0.03
 """A remedy that saves a smaller share of all memory is none."""
 ENOUGH = 0.75
 """A smaller batch is one that brings the estimate down to this share, if there is one."""
+OF_ROOM = 0.8
+"""It takes no more than this share of what is free beside weights and optimizer; the rest is for gaps."""
 SECONDS = 20.0
 """No more estimates are begun after so long."""
 QUANTISED = ("adp", "rep", "lora", "adapters", "prompt", "prefix", "p-tuning")
@@ -50,12 +53,14 @@ class Remedy:
         price: What the user pays for it.
         saves: Bytes, as estimated; None where they were not.
         resumes: Whether a run may go on with it: what it has learned fits the other value too.
+        is_enough: False where it needs more than is free, too, as estimated.
     """
 
     values: Mapping[str, object]
     price: str
     saves: int | None = None
     resumes: bool = False
+    is_enough: bool = True
 
     @property
     def flags(self) -> str:
@@ -69,6 +74,7 @@ class Remedy:
         """The flags with what they cost and save."""
         is_known = self.saves is not None and self.saves >= 2**20
         saves = f"; about {memory_in_words(self.saves or 0)} less" if is_known else ""
+        saves += "" if self.is_enough else ", not enough alone"
         return f"{self.flags} ({self.price}{saves})"
 
 
@@ -85,6 +91,7 @@ class Need:
         dtype: In which the base model computes.
         given: Dotted keys of the settings that the user gave.
         share: How many processes share a batch.
+        room: Bytes that were free when the work had ended, weights and optimizer being held; None is unknown.
     """
 
     plan: Plan
@@ -95,6 +102,7 @@ class Need:
     dtype: torch.dtype
     given: Sequence[str] = ()
     share: int = 1
+    room: int | None = None
 
     @property
     def rows(self) -> Sequence[Row]:
@@ -121,14 +129,15 @@ def remedies(need: Need, *, most: int = MOST) -> list[Remedy]:
     now = _estimate(need, need.config)
     found = []
     for remedy in _candidates(need, now):
-        saves = None
+        saves, is_enough = None, True
         if now is not None and time.monotonic() < end:
             with_it = _estimate(need, with_values(need.config, remedy.values))
             if with_it is not None:
                 saves = _total(need, now) - _total(need, with_it)
                 if saves < WORTH * _total(need, now):
                     continue
-        found.append(dataclasses.replace(remedy, saves=saves))
+                is_enough = need.room is None or _total(need, with_it) <= _held(now) + need.room
+        found.append(dataclasses.replace(remedy, saves=saves, is_enough=is_enough))
         if len(found) == most:
             break
     return found
@@ -190,12 +199,21 @@ def _smaller(need: Need, now: MemoryEstimate | None, *, step: int) -> int:
     """A batch size that divides the present one: half of it, or less where half is not enough."""
     training = need.config.training
     size = training.evaluation_batch_size if need.work == "evaluation" else training.batch_size
-    sizes = [one for one in range(size // 2, 0, -1) if size % one == 0 and one % step == 0] or [step]
+    at_once = min(size, max(1, len(need.rows)))
+    sizes = [one for one in range(at_once // 2, 0, -1) if size % one == 0 and one % step == 0] or [step]
     if now is None:
         return sizes[0]
-    total, fixed = _total(need, now), sum(now.rows[name] for name in ("weights", "adapters", "optimizer"))
-    enough = [one for one in sizes if fixed + (total - fixed) * one / size <= ENOUGH * total]
-    return enough[0] if enough else sizes[0]
+    total, held = _total(need, now), _held(now)
+    least_saved = ENOUGH * total - held
+    room = math.inf if need.room is None else OF_ROOM * need.room
+    # Where the weights are nearly all, no batch saves the share, and half will do.
+    most = min(room, least_saved if least_saved > 0 else math.inf)
+    return next((one for one in sizes if (total - held) * one / at_once <= most), sizes[-1])
+
+
+def _held(estimate: MemoryEstimate) -> int:
+    """What stays between two steps."""
+    return sum(estimate.rows[name] for name in ("weights", "adapters", "optimizer"))
 
 
 def _has_copies(config: Config) -> bool:

@@ -7,6 +7,7 @@ On a GPU torch says so. On a CPU most systems end the process without a word; wh
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,9 +17,11 @@ from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.artifacts.run_settings import FILLED_IN, settings_of
 from loretta_cli.config import Config
 from loretta_cli.errors import TrainingError
+from loretta_cli.measure.machine import free_memory
 from loretta_cli.numerals import counted
 from loretta_cli.planning.remedies import Need, Remedy, longest_at_once, remedies
 from loretta_cli.refused_memory import is_out_of_memory, let_go, refused
+from loretta_cli.training.returned_memory import kept_for_later
 
 NOTHING_LEFT = "No setting makes it smaller: use a smaller model, or a machine with more memory."
 
@@ -69,12 +72,20 @@ def memory_explained(activity: Activity, need: Callable[[Activity], Need], run: 
         said = refused(error)
         let_go(error)
         asked = need(activity)
+        if asked.work != "loading":
+            asked = dataclasses.replace(asked, room=_room())
         found = remedies(asked)
         at_once, longest = counted(asked.at_once, "row"), counted(longest_at_once(asked), "token")
         raise TrainingError(
             f"Out of memory {activity.now}: {said} ({at_once} at once, the longest of {longest}).",
             hint=f"{_cheapest(found)} {_what_is_left(run, found)}",
         ) from error
+
+
+def _room() -> int:
+    """Bytes that the work could have now that its tensors are let go."""
+    machine = free_memory()
+    return machine.free + (kept_for_later() if machine.device == "cpu" else 0)
 
 
 def given_settings(run: RunFolder, config: Config) -> tuple[str, ...]:

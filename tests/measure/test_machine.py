@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from loretta_cli.measure.machine import free_disk, free_memory, group_limit
+from tests.command_line import python
 
 
 def write(folder: Path, **files: str) -> None:
@@ -42,3 +45,23 @@ def test_this_machine_has_memory_and_a_disk(tmp_path: Path) -> None:
 
     assert 0 < found.free <= found.total
     assert free_disk(tmp_path / "not" / "there") > 0
+
+
+def test_a_limit_of_the_address_space_counts() -> None:
+    pytest.importorskip("resource", reason="this system has no such limits")
+    script = (
+        "import psutil, resource\n"
+        "from loretta_cli.measure.machine import free_ram\n"
+        "print(free_ram().name)\n"
+        "free_ram(); held = psutil.Process().memory_info().vms\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (held + 2**26, held + 2**26))\n"
+        "found = free_ram(); print(found.name); print(found.total - held, found.free)"
+    )
+
+    before, then, sizes = python(script).splitlines()
+
+    assert "address" not in before
+    assert then == "address space of this process"
+    room, free = map(int, sizes.split())
+    assert room == 2**26
+    assert 0.9 * 2**26 < free <= 2**26

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 import torch
 import yaml
 
+import loretta_cli.training.out_of_memory as out_of_memory
 import loretta_cli.training.run as training_run
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.errors import TrainingError
@@ -128,6 +130,21 @@ def test_every_remedy_is_taken_and_trains(remedy: int, place: Path, tmp_path: Pa
     report = train(changed, tmp_path / "run", SilentReporter(), overwrite=True)
 
     assert report.steps == 8
+
+
+def test_what_is_free_says_how_small_a_batch_has_to_be_and_what_is_not_enough(
+    place: Path, tmp_path: Path, refuse: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refuse(Backprop, "accumulate", MemoryError())
+    monkeypatch.setattr(out_of_memory, "_room", lambda: 2**17)
+    error = failure(place, tmp_path / "run", "training.batch_size=16")
+
+    first, *others = re.findall(r"\(\d\) (.*?\))", error.hint)
+    size = int(re.search(r"batch_size=(\d+)", first)[1])
+    assert size < 8
+    assert f"gradient_accumulation={16 // size} " in first
+    assert "not enough alone" not in first
+    assert [one for one in others if one.endswith("not enough alone)")]
 
 
 def test_what_is_set_already_is_not_proposed(place: Path, tmp_path: Path, refuse: Any) -> None:

@@ -29,12 +29,37 @@ print(json.dumps([first, told, kept()]))
 """
 
 
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
-def test_large_blocks_are_given_back() -> None:
+KEPT = """
+import json
+from loretta_cli.training.returned_memory import kept_for_later
+
+blocks = [bytearray(2**16) for _ in range(500)]
+pins, before = blocks[::2], kept_for_later()
+del blocks
+print(json.dumps([before, kept_for_later()]))
+"""
+
+
+def printed(script: str) -> list[int]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env=child_environment()
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=child_environment()
     )
-    first, told, then = json.loads(done.stdout)
+    found: list[int] = json.loads(done.stdout)
+    return found
+
+
+needs_glibc = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
+
+
+@needs_glibc
+def test_large_blocks_are_given_back() -> None:
+    first, told, then = printed(SCRIPT)
     assert told
     assert first > 8 * 2**20, "without it, this pattern leaves memory with the heap"
     assert then < 4 * 2**20
+
+
+@needs_glibc
+def test_what_the_heap_keeps_is_known() -> None:
+    before, then = printed(KEPT)
+    assert then - before == pytest.approx(250 * 2**16, rel=0.05)
