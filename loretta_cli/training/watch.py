@@ -47,6 +47,8 @@ GUESSING = 0.69
 """ln 2, the loss of guessing between two answers; a lower one at the start counts as this."""
 FALLING = 0.95
 """A loss that has come down to this share within a quarter of the training may yet come below chance."""
+SURE = 2.0
+"""It has come down by so many times the standard error of the difference: rows make losses uneven, too."""
 MOST_LOST = 0.9
 """A larger share of weights that an update leaves as they are is told of."""
 LONG = 100
@@ -208,16 +210,15 @@ class Watch(TrainerCallback):
             self._tell("diverging", faults.diverging(self.watched, reading.step, now, begun))
 
     def _judge_half(self, reading: Reading, steps: int) -> None:
-        """Whether the second quarter of the training has a loss below chance."""
+        """Whether the second quarter of the training has a loss below chance, the warm-up being over."""
         if self.chance is None or steps < LONG or not steps // 4 < reading.step <= steps // 2:
+            return
+        if self._before is not None and reading.rate > self._before.rate:
             return
         self._half.append(reading.loss)
         if reading.step == steps // 2 and len(self._half) == steps // 2 - steps // 4:
-            now, middle = statistics.fmean(self._half), len(self._half) // 2
-            is_falling = statistics.fmean(self._half[middle:]) < FALLING * statistics.fmean(
-                self._half[:middle]
-            )
-            if now >= self.chance and not is_falling:
+            now = statistics.fmean(self._half)
+            if now >= self.chance and not _is_falling(self._half):
                 kind = self.evaluations.task.kind
                 said = faults.not_below_chance(self.watched, reading.step, now, self.chance, kind=kind)
                 self._tell("chance", said)
@@ -258,6 +259,15 @@ class Watch(TrainerCallback):
         if what not in self._told:
             self._told.add(what)
             self.reporter.warn(text)
+
+
+def _is_falling(losses: Sequence[float]) -> bool:
+    """Whether the second half of them is below the first, by more than losses differ from step to step."""
+    middle = len(losses) // 2
+    before, after = losses[:middle], losses[middle:]
+    fall = statistics.fmean(before) - statistics.fmean(after)
+    error = math.sqrt(sum(statistics.variance(part) / len(part) for part in (before, after)))
+    return fall > max(SURE * error, (1 - FALLING) * statistics.fmean(before))
 
 
 def watch_over(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -307,6 +308,34 @@ def test_half_a_training_that_is_not_better_than_guessing_is_warned_of(place: Pa
 
     (half,) = [one for one in said if one.startswith("step 50: half of the training is over")]
     assert "what guessing by the labels' frequencies has" in half
+
+
+def test_a_loss_that_only_seems_to_fall_is_no_better_than_guessing(
+    place: Path, tmp_path: Path, with_losses: Any
+) -> None:
+    uneven = itertools.cycle([0.3, 1.7])
+    drift = itertools.count()
+    with_losses(lambda losses: losses - losses.detach() + next(uneven) - (next(drift) >= 37) * 0.2)
+    settings = ("training.max_steps=100", "training.evaluate_every=100", "training.batch_size=16")
+    said = warnings_of(place, tmp_path / "run", *settings)
+
+    assert any(one.startswith("step 50: half of the training is over") for one in said)
+
+
+def test_a_loss_that_falls_is_not_given_up(place: Path, tmp_path: Path, with_losses: Any) -> None:
+    steps = itertools.count()
+    with_losses(lambda losses: losses - losses.detach() + 1.6 - 0.01 * next(steps))
+    settings = ("training.max_steps=100", "training.evaluate_every=100", "training.batch_size=16")
+    said = warnings_of(place, tmp_path / "run", *settings)
+
+    assert not any("half of the training" in one for one in said)
+
+
+def test_half_of_a_training_that_is_a_warm_up_is_not_judged(place: Path, tmp_path: Path) -> None:
+    settings = ("training.max_steps=100", "training.evaluate_every=100", "training.learning_rate=1e-7")
+    said = warnings_of(place, tmp_path / "run", *settings, "training.warmup=90")
+
+    assert not any("half of the training" in one for one in said)
 
 
 def test_scores_are_held_against_their_mean() -> None:

@@ -168,7 +168,7 @@ def not_below_chance(watched: Watched, step: int, now: float, chance: float, *, 
     training = watched.config.training
     longer = f"--set training.max_steps={2 * training.max_steps}" if training.max_steps else ""
     longer = longer or (f"--set training.epochs={2 * training.epochs:g}" if training.epochs else "")
-    flags = [watched.rate_times(0.1), watched.rate_times(3.0), *([longer] if longer else [])]
+    flags = [*watched.other_rates(), *([longer] if longer else [])]
     return (
         f"step {step}: half of the training is over, and the loss of late, {now:.4g}, is not below "
         f"{chance:.4g}, what {guess} has; try {either(flags)}, and check that the {fit} fit their texts"

@@ -11,6 +11,7 @@ from loretta_cli.artifacts.checkpoints import last_complete, step_of
 from loretta_cli.artifacts.run_folder import RunFolder
 from loretta_cli.config import Config
 from loretta_cli.methods import training_defaults
+from loretta_cli.planning.gradients import SECOND_MOMENT
 
 _FAR = 3
 """How many times the present learning rate the usual one is, at least, to be another one."""
@@ -40,14 +41,35 @@ class Watched:
         """The flag of another learning rate: so many times the present one, or the usual one of the method.
 
         The usual one is nearer to what works where the present one is far above it and is to be lowered, or
-        far below it and is to be raised.
+        far below it and is to be raised. With estimated gradients ``zo.second_moment`` goes along: a rate
+        that is given takes the default of it away, and the usual rate counts in its unit.
         """
-        present, training = self.config.training.learning_rate or 0.0, self.config.training
-        usual = training_defaults(self.config.adapter.method, training.gradient).learning_rate
-        asked = present * factor
+        present, usual = self._rates()
+        asked, decay = present * factor, self.config.zo.second_moment
         if (factor < 1 and usual < asked) or (factor > 1 and present * _FAR <= usual):
-            asked = usual
-        return f"--set training.learning_rate={asked:.3g}"
+            asked, decay = usual, decay or SECOND_MOMENT
+        is_divided = self.is_zeroth_order and self.config.training.optimizer in (None, "sgd")
+        unit = f" --set zo.second_moment={decay:g}" if is_divided and decay else ""
+        return f"--set training.learning_rate={asked:.3g}{unit}"
+
+    def other_rates(self) -> list[str]:
+        """Flags of a lower learning rate and a higher one, the likelier first; far from the usual one, one.
+
+        Estimated gradients have a guard against too high a rate, so that it is rather too low.
+        """
+        present, usual = self._rates()
+        lower, higher = self.rate_times(0.1), self.rate_times(3.0)
+        if present * _FAR <= usual:
+            return [higher]
+        if present >= usual * _FAR:
+            return [lower]
+        return [higher, lower] if self.is_zeroth_order else [lower, higher]
+
+    def _rates(self) -> tuple[float, float]:
+        """The present learning rate, and the usual one of the method."""
+        training = self.config.training
+        usual = training_defaults(self.config.adapter.method, training.gradient).learning_rate
+        return training.learning_rate or 0.0, usual
 
     def gentler(self) -> list[str]:
         """Flags that keep a training from diverging, the likeliest first."""

@@ -32,4 +32,27 @@ def test_the_usual_rate_is_proposed_from_far_away(rate: float, factor: float, pr
 
 def test_the_usual_rate_is_that_of_method_and_gradient() -> None:
     assert watched(1.0, "full").rate_times(0.1).endswith("=5e-05")
-    assert watched(1.0, "rep", "zo").rate_times(0.1).endswith("=0.003")
+    assert watched(1.0, "rep", "zo").rate_times(0.1) == (
+        "--set training.learning_rate=0.003 --set zo.second_moment=0.99"
+    ), "the usual rate counts in the unit of the second moment"
+
+
+def test_the_second_moment_of_a_default_rate_goes_along() -> None:
+    asked = ("training.gradient=zo", "training.learning_rate=0.004", "zo.second_moment=0.9")
+    run = Watched(load_config(None, {}, asked).config, torch.float32, RunFolder(Path("run")))
+
+    assert run.rate_times(0.1) == "--set training.learning_rate=0.0004 --set zo.second_moment=0.9"
+    assert watched(0.004, "rep", "zo").rate_times(0.1) == "--set training.learning_rate=0.0004"
+    assert watched(0.004).rate_times(0.1) == "--set training.learning_rate=0.0004"
+
+
+@pytest.mark.parametrize(
+    ("rate", "proposed"),
+    [(0.005, ["0.0005", "0.015"]), (0.5, ["0.005"]), (1e-6, ["0.005"]), (0.001, ["0.005"])],
+)
+def test_a_rate_that_is_far_off_is_changed_in_one_direction(rate: float, proposed: list[str]) -> None:
+    assert watched(rate).other_rates() == [f"--set training.learning_rate={one}" for one in proposed]
+
+
+def test_an_estimate_that_teaches_nothing_gets_a_higher_rate_first() -> None:
+    assert [one.split("=")[1] for one in watched(0.003, "rep", "zo").other_rates()] == ["0.009", "0.0003"]
