@@ -56,7 +56,12 @@ class Calibration:
 
 
 def calibrate(
-    evaluate: Evaluation, *, two_sided: bool = True, metric: bool = False, grid: Sequence[float] = GRID
+    evaluate: Evaluation,
+    *,
+    two_sided: bool = True,
+    metric: bool = False,
+    grid: Sequence[float] = GRID,
+    numbers: str = "--set model.dtype=float32",
 ) -> Calibration:
     """Choose the eps whose slopes are expected to be the least wrong.
 
@@ -67,6 +72,7 @@ def calibrate(
         two_sided: Whether the slopes are central differences.
         metric: Whether the loss is minus a metric.
         grid: Rising.
+        numbers: The flags that mend losses that are not finite.
 
     Raises:
         TrainingError: If the losses are not finite, or all the same.
@@ -86,9 +92,16 @@ def calibrate(
             slopes[eps] = found
     passes += len(points) * len(grid)
     if len(slopes) < 2:
+        unperturbed = evaluate([(0, 0)], grid[0])[0, 0]
+        if math.isfinite(unperturbed):
+            raise TrainingError(
+                "The loss of the first batch is not finite at the perturbed points.",
+                hint=f"Use --set zo.epsilon={grid[0] / 10:g}, or {numbers}.",
+            )
         raise TrainingError(
-            "The loss of the first batch is not finite at the perturbed points.",
-            hint="Use model.dtype=float32 or bfloat16.",
+            f"The loss of the first batch is {unperturbed}, before anything was trained: the forward pass of "
+            "the base model gives no numbers.",
+            hint=f"Use {numbers}.",
         )
     if not any(slope for found in slopes.values() for slope in found):
         raise TrainingError(

@@ -34,6 +34,7 @@ from loretta_cli.training.gradients.directions import GENERATOR
 from loretta_cli.training.gradients.in_place import IN_PLACE, InPlace, evaluated
 from loretta_cli.training.gradients.length import length_of_training
 from loretta_cli.training.gradients.losses_at import Point
+from loretta_cli.training.gradients.mending import mending_of
 from loretta_cli.training.gradients.query_schedules import most_queries, passes_of
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.telling import tell
@@ -103,6 +104,7 @@ def start_zeroth_order(run: TrainingRun) -> ZerothOrder:
         point=point,
         optimizer=run.optimizer,
         tell=functools.partial(tell, run.reporter, run.config.zo),
+        mending=mending_of(run),
     )
 
 
@@ -231,7 +233,12 @@ def _measured(
         evaluate = evaluation_around(vector, loss, zo, training.seed)
     else:
         evaluate = functools.partial(_losses_in_place, weights, loss)
-    found = calibrate(evaluate, two_sided=zo.estimator == "central", metric=training.objective != "loss")
+    found = calibrate(
+        evaluate,
+        two_sided=zo.estimator == "central",
+        metric=training.objective != "loss",
+        numbers=mending_of(run).numbers,
+    )
     if weights is not None:
         # Perturbing in place has rounded the weights; the first step is to begin where the run began.
         vector.take(run.folder.start)

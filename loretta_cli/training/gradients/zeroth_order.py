@@ -25,6 +25,7 @@ from loretta_cli.training.gradients.base import BatchLoss, Moment
 from loretta_cli.training.gradients.estimates import estimate, points_of, projected_gradients
 from loretta_cli.training.gradients.guards import LOSSES_KEPT, Guard
 from loretta_cli.training.gradients.losses_at import LossesAt, Point
+from loretta_cli.training.gradients.mending import Mending
 from loretta_cli.training.gradients.query_schedules import passes_of, queries_at
 from loretta_cli.training.gradients.recent_directions import RecentDirections
 from loretta_cli.training.gradients.trajectory import EVENTS, Record, Trajectory, finite
@@ -91,6 +92,7 @@ class ZerothOrder:
         point: The folder with the parameters after a number of steps, for a rollback.
         optimizer: The optimizer, once there is one.
         tell: Hears of each new record, and the guard that has seen it.
+        mending: The flags that mend the run where it fails.
     """
 
     averages = False
@@ -111,10 +113,12 @@ class ZerothOrder:
         point: Callable[[int], Path],
         optimizer: Callable[[], torch.optim.Optimizer],
         tell: Callable[[Record, Guard], None],
+        mending: Mending | None = None,
     ) -> None:
         self.settings, self.vector, self.seed, self.epochs = settings, vector, seed, epochs
         self.mine, self.begin, self.trajectory = mine, begin, trajectory
         self.point, self.optimizer, self.tell = point, optimizer, tell
+        self.mending = mending or Mending()
         self.shares_rows = settings.split == "rows"
         self.guard = Guard(settings)
         self.passes = 0
@@ -183,7 +187,7 @@ class ZerothOrder:
                 raise TrainingError(
                     f"The loss has exploded {MOST_ROLLBACKS + 1} times, at last at step {moment.step + 1}, "
                     f"and steps {1 / self.guard.pace:,.0f} times shorter did not help.",
-                    hint="Lower training.learning_rate by several orders of magnitude.",
+                    hint=f"Use {self.mending.slower}.",
                 )
             record = self._record(moment, None, (), event="rollback", to=self.guard.good)
         self._step = Step(moment.step, self._present(), queries, record)
@@ -273,8 +277,12 @@ class ZerothOrder:
         elif self.guard.first_loss is None and record.step + 1 >= LOSSES_KEPT:
             raise TrainingError(
                 f"None of the losses of the first {LOSSES_KEPT} steps is finite.",
-                hint="Use model.dtype=float32 or bfloat16; or set a smaller zo.epsilon.",
+                hint=f"Use {self.mending.numbers}, or a smaller zo.epsilon{self._smaller_epsilon()}.",
             )
+
+    def _smaller_epsilon(self) -> str:
+        """The flag, in brackets, where the present one is known."""
+        return f" (--set zo.epsilon={self.eps / 10:g})" if self._beginning else ""
 
     def _apply(self, record: Record, theta: torch.Tensor) -> None:
         """Leave parameters and ``.grad`` as the optimizer is to find them."""

@@ -37,9 +37,8 @@ def not_finite(watched: Watched, reading: Reading, before: Reading | None) -> Tr
             f"The loss is {reading.loss} at step 1, before anything was trained: the forward pass of the "
             "base model gives no numbers."
         )
-        cause = f"The learning rate ({reading.rate:g}) has no part in it{watched.precision()}. "
-        remedy = either(watched.finer()) or "another model, or its weights anew: these may be damaged"
-        return TrainingError(message, hint=f"{cause}Use {remedy}.")
+        cause = f"The learning rate has no part in it{watched.precision()}. "
+        return TrainingError(message, hint=f"{cause}Use {watched.numbers_again()}.")
     else:
         last = f", {before.loss:.4g} one step before" if before is not None else ""
         message = (

@@ -87,6 +87,10 @@ class Watched:
         """The flags of a dtype with more room, if the model's is not the best."""
         return ["--set model.dtype=float32"] if self.dtype in HALF else []
 
+    def numbers_again(self) -> str:
+        """What may be done about a base model whose forward pass gives no numbers."""
+        return either(self.finer()) or "another model, or its weights anew: these may be damaged"
+
     def precision(self) -> str:
         """What half precision has to do with it, as the end of a sentence; empty in full precision."""
         if self.dtype == torch.float16:

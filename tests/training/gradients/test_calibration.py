@@ -100,10 +100,20 @@ def test_an_eps_at_which_the_loss_is_not_finite_is_left_out() -> None:
     assert calibrate(evaluate).eps <= 1e-3
 
 
-@pytest.mark.parametrize(("value", "words"), [(math.nan, "not finite"), (0.7, "the same at all")])
+@pytest.mark.parametrize(("value", "words"), [(math.nan, "gives no numbers"), (0.7, "the same at all")])
 def test_losses_that_say_nothing_are_refused(value: float, words: str) -> None:
     with pytest.raises(TrainingError, match=words):
         calibrate(lambda points, eps: dict.fromkeys(points, value))
+
+
+def test_losses_that_were_none_before_are_not_blamed_on_epsilon() -> None:
+    with pytest.raises(TrainingError, match="nan, before anything was trained") as broken:
+        calibrate(lambda points, eps: dict.fromkeys(points, math.nan), numbers="another model")
+    with pytest.raises(TrainingError, match="at the perturbed points") as far:
+        calibrate(lambda points, eps: {point: math.inf if point[1] else 0.7 for point in points})
+
+    assert broken.value.hint == "Use another model."
+    assert "--set zo.epsilon=1e-05, or --set model.dtype=float32" in str(far.value.hint)
 
 
 def steps(width: float) -> Callable[[Sequence[Point], float], dict[Point, float]]:
